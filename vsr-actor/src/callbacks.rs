@@ -1,0 +1,158 @@
+//! What a user implements.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, io};
+use vsr_core::{OpNumber, RequestNumber, SessionId, ViewNumber};
+
+/// All that a commit may depend on beside the state and the operation: equal on every replica (D7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Commit {
+    /// Place of the operation in the log.
+    pub op: OpNumber,
+    /// The view in which it was proposed.
+    pub view: ViewNumber,
+    /// Nanoseconds since 1970 by the clock of the primary that proposed it; grows with every operation.
+    pub timestamp: u64,
+    /// Whose request it is; `None` for a tick.
+    pub request: Option<(SessionId, RequestNumber)>,
+    /// A number to draw other numbers from, equal on every replica.
+    pub seed: u64,
+}
+
+/// A deterministic state machine: the same operations in the same order give the same replies and the same state.
+///
+/// Only [`handle_commit`](Self::handle_commit) must be written. No clock, no randomness, no input but the arguments; a `HashMap` is
+/// fine as long as its order does not reach a reply. Business errors belong into the reply type. A panic stops the replica.
+pub trait StateMachine: Snapshot + Sized {
+    /// What clients ask for.
+    type Operation: Payload;
+    /// What they get.
+    type Reply: Payload;
+
+    /// Applies one committed operation. Called on every replica, once for each operation, in log order. It must not block: it
+    /// runs on the replica's task.
+    fn handle_commit(&mut self, commit: &Commit, operation: Self::Operation) -> Self::Reply;
+
+    /// The earliest replicated time, in nanoseconds since 1970, at which [`handle_tick`](Self::handle_tick) has something to do.
+    fn next_tick(&self) -> Option<u64> {
+        None
+    }
+
+    /// Replicated time has reached what [`next_tick`](Self::next_tick) asked for. Committed like an operation.
+    fn handle_tick(&mut self, commit: &Commit) {
+        let _ = commit;
+    }
+}
+
+/// Operations and replies as bytes. Free for everything that serde can write and read; [`Raw`] carries bytes as they are.
+pub trait Payload: Sized + Send + 'static {
+    /// Appends the value to `into`.
+    fn encode(&self, into: &mut Vec<u8>);
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such a value.
+    fn decode(from: Bytes) -> Result<Self, PayloadError>;
+}
+
+/// Bytes that are no value of the type they were decoded as.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no {wanted}: {why}")]
+pub struct PayloadError {
+    /// The type that was wanted.
+    pub wanted: &'static str,
+    /// What is wrong.
+    pub why: String,
+}
+
+const DECODED_BYTES_MAX: usize = 64 << 20;
+
+fn format() -> impl bincode::config::Config {
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<DECODED_BYTES_MAX>()
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {
+    fn encode(&self, into: &mut Vec<u8>) {
+        bincode::serde::encode_into_std_write(self, into, format()).expect("a Vec takes all, and serde types of operations can be written");
+    }
+
+    fn decode(from: Bytes) -> Result<Self, PayloadError> {
+        let wrong = |why: String| PayloadError { wanted: std::any::type_name::<T>(), why };
+        match bincode::serde::decode_from_slice(&from, format()) {
+            Ok((value, read)) if read == from.len() => Ok(value),
+            Ok((_, read)) => Err(wrong(format!("{} bytes follow it", from.len() - read))),
+            Err(error) => Err(wrong(error.to_string())),
+        }
+    }
+}
+
+/// Bytes as they are, without serde and without a copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Raw(pub Bytes);
+
+impl Payload for Raw {
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.0);
+    }
+
+    fn decode(from: Bytes) -> Result<Self, PayloadError> {
+        Ok(Self(from))
+    }
+}
+
+/// A consistent view of the state, taken between two operations; writing it out may happen later and elsewhere.
+pub struct Frozen(Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send>);
+
+impl Frozen {
+    /// A view that is written by calling `write` once.
+    pub fn new(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()> + Send + 'static) -> Self {
+        Self(Box::new(write))
+    }
+
+    /// Writes the state.
+    ///
+    /// # Errors
+    /// Those of `to`, and those of the user's code.
+    pub fn write(self, to: &mut dyn io::Write) -> io::Result<()> {
+        (self.0)(to)
+    }
+}
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Frozen")
+    }
+}
+
+/// The state as bytes. Free for a type that is `Serialize + DeserializeOwned`; a type with a format of its own implements this and
+/// must not derive both serde traits.
+pub trait Snapshot: Send + 'static {
+    /// A view of the state as it is now.
+    fn snapshot(&self) -> Frozen;
+
+    /// Takes over a state that [`snapshot`](Self::snapshot) wrote, in place: what is not state (handles, caches) may stay.
+    ///
+    /// # Errors
+    /// When the bytes are not such a state; the replica then stops.
+    fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()>;
+
+    /// A digest of the state: equal states must give equal digests. `None`: replicas are compared by their replies alone.
+    fn digest(&self) -> Option<u128> {
+        None
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Snapshot for T {
+    fn snapshot(&self) -> Frozen {
+        let bytes = bincode::serde::encode_to_vec(self, bincode::config::standard()).map_err(io::Error::other);
+        Frozen::new(move |to| to.write_all(&bytes?))
+    }
+
+    fn restore(&mut self, mut from: &mut dyn io::Read) -> io::Result<()> {
+        *self = bincode::serde::decode_from_std_read(&mut from, bincode::config::standard()).map_err(io::Error::other)?;
+        Ok(())
+    }
+}

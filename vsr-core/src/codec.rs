@@ -1,0 +1,161 @@
+//! Messages as bytes: a version, the encoded message, and behind it the payloads, raw.
+
+use crate::{
+    message::{Body, Message, Suffix},
+    snapshot::Snapshot,
+};
+use alloc::{string::{String, ToString}, sync::Arc, vec::Vec};
+use bincode::config;
+use bytes::{Buf, Bytes};
+
+/// The version of the format; it changes when the meaning of any byte does.
+pub const FORMAT_VERSION: u8 = 1;
+
+const HEADER_BYTES: usize = 1 + size_of::<u32>();
+
+/// Why bytes are not a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Written by another version.
+    #[error("format version {found}, but only {FORMAT_VERSION} is understood here")]
+    Version {
+        /// The version found.
+        found: u8,
+    },
+    /// Shorter than what it announces.
+    #[error("the message ends in the middle: {missing} bytes are missing")]
+    Short {
+        /// How many.
+        missing: u64,
+    },
+    /// Longer than what it announces.
+    #[error("{extra} bytes follow the message")]
+    Long {
+        /// How many.
+        extra: usize,
+    },
+    /// Not a message.
+    #[error("not a message: {0}")]
+    Malformed(String),
+}
+
+/// Bounds what a hostile length can make the decoder allocate.
+const META_BYTES_MAX: usize = 64 << 20;
+
+fn format() -> impl config::Config {
+    config::standard().with_fixed_int_encoding().with_limit::<META_BYTES_MAX>()
+}
+
+impl Message {
+    /// The message as bytes, for a transport that carries bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let meta = bincode::serde::encode_to_vec(self, format()).expect("a message has a binary form, and memory is bounded by Limits");
+        let mut payloads = Vec::new();
+        self.body.each_payload(&mut |payload| payloads.push(payload));
+        let trailing: usize = payloads.iter().map(|payload| payload.len()).sum();
+        let mut frame = Vec::with_capacity(HEADER_BYTES + meta.len() + trailing);
+        frame.push(FORMAT_VERSION);
+        frame.extend_from_slice(&(meta.len() as u32).to_le_bytes());
+        frame.extend_from_slice(&meta);
+        for payload in payloads {
+            frame.extend_from_slice(payload);
+        }
+        frame.into()
+    }
+
+    /// The message that [`encode`](Self::encode) wrote. Payloads are slices of `frame`, not copies.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes. Any bytes may be given; none makes it panic or allocate without bound.
+    pub fn decode(mut frame: Bytes) -> Result<Self, DecodeError> {
+        if frame.len() < HEADER_BYTES {
+            return Err(DecodeError::Short { missing: (HEADER_BYTES - frame.len()) as u64 });
+        }
+        let version = frame.get_u8();
+        if version != FORMAT_VERSION {
+            return Err(DecodeError::Version { found: version });
+        }
+        let meta_len = frame.get_u32_le() as usize;
+        let meta = take(&mut frame, meta_len as u64)?;
+        let (mut message, read): (Self, usize) = bincode::serde::decode_from_slice(&meta, format())
+            .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+        if read != meta.len() {
+            return Err(DecodeError::Long { extra: meta.len() - read });
+        }
+        message.body.attach_payloads(&mut |len| take(&mut frame, len))?;
+        match frame.len() {
+            0 => Ok(message),
+            extra => Err(DecodeError::Long { extra }),
+        }
+    }
+}
+
+fn take(frame: &mut Bytes, len: u64) -> Result<Bytes, DecodeError> {
+    match usize::try_from(len).ok().filter(|len| *len <= frame.len()) {
+        Some(len) => Ok(frame.split_to(len)),
+        None => Err(DecodeError::Short { missing: len - frame.len() as u64 }),
+    }
+}
+
+/// Gives out the next payload of a given length.
+type Take<'a> = &'a mut dyn FnMut(u64) -> Result<Bytes, DecodeError>;
+
+/// The payloads of a message, in the order in which they follow it.
+impl Body {
+    fn each_payload<'a>(&'a self, visit: &mut dyn FnMut(&'a Bytes)) {
+        match self {
+            Self::Request(run) => visit(run.body()),
+            Self::Prepare { entry, .. } => visit(entry.run().body()),
+            Self::DoViewChange(body) => body.suffix.each_payload(visit),
+            Self::StartView(body) => body.suffix.each_payload(visit),
+            Self::NewState(body) => {
+                if let Some(snapshot) = &body.snapshot {
+                    visit(snapshot.state.bytes());
+                }
+                body.suffix.each_payload(visit);
+            }
+            Self::Bootstrap(_)
+            | Self::PrepareOk { .. }
+            | Self::Commit { .. }
+            | Self::StartViewChange
+            | Self::GetState { .. } => {}
+        }
+    }
+
+    fn attach_payloads(&mut self, take: Take<'_>) -> Result<(), DecodeError> {
+        match self {
+            Self::Request(run) => run.attach(take(run.trailing_len() as u64)?),
+            Self::Prepare { entry, .. } => entry.attach(take(entry.trailing_len() as u64)?),
+            Self::DoViewChange(body) => body.suffix.attach_payloads(take)?,
+            Self::StartView(body) => body.suffix.attach_payloads(take)?,
+            Self::NewState(body) => {
+                if let Some(snapshot) = &mut body.snapshot {
+                    let state: &mut Snapshot = Arc::make_mut(snapshot);
+                    state.state.attach(take(state.state.trailing_len())?);
+                }
+                body.suffix.attach_payloads(take)?;
+            }
+            Self::Bootstrap(_)
+            | Self::PrepareOk { .. }
+            | Self::Commit { .. }
+            | Self::StartViewChange
+            | Self::GetState { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Suffix {
+    fn each_payload<'a>(&'a self, visit: &mut dyn FnMut(&'a Bytes)) {
+        self.entries.iter().for_each(|entry| visit(entry.run().body()));
+    }
+
+    fn attach_payloads(&mut self, take: Take<'_>) -> Result<(), DecodeError> {
+        self.entries.iter_mut().try_for_each(|entry| {
+            entry.attach(take(entry.trailing_len() as u64)?);
+            Ok(())
+        })
+    }
+}

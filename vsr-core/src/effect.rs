@@ -1,0 +1,114 @@
+//! What a replica asks of its host, to be carried out in order.
+
+use crate::{
+    configuration::Record,
+    entry::Entry,
+    event::Event,
+    id::{ClientId, OpNumber, ReplicaId, RequestNumber, SessionId, WriteId},
+    message::Message,
+    snapshot::Snapshot,
+    stop::StopReason,
+};
+use alloc::{sync::Arc, vec::Vec};
+use bytes::Bytes;
+use core::ops::Range;
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Give it to the transport; it may be lost, doubled, delayed.
+    Send {
+        /// To whom.
+        to: ReplicaId,
+        /// What.
+        message: Message,
+    },
+    /// Make it durable, whole or not at all, in order; then say [`Persisted`](crate::Input::Persisted).
+    Append(Write),
+    /// Apply operations of `entry` to the state machine, and hand each reply to [`applied`](crate::Replica::applied)
+    /// before the next input.
+    Commit {
+        /// The entry.
+        entry: Entry,
+        /// Which of its operations: those in between are not for the state machine.
+        range: Range<usize>,
+    },
+    /// Answer a client of this replica, if it still waits here.
+    Answer {
+        /// Which request.
+        of: Asked,
+        /// What to tell it.
+        answer: Answer,
+    },
+    /// Write the state machine's state, all commits before this effect included, and hand it in as
+    /// [`SnapshotTaken`](crate::Input::SnapshotTaken).
+    TakeSnapshot {
+        /// The op it reflects.
+        op: OpNumber,
+    },
+    /// Replace the state machine's state. Requests of this replica's clients that it covers are answered by
+    /// [`lookup`](crate::Replica::lookup).
+    InstallSnapshot(Arc<Snapshot>),
+    /// Tell whoever listens.
+    Observe(Event),
+    /// This replica must not go on. The last effect there is.
+    Stop(StopReason),
+}
+
+/// What must become durable together: all of it, or nothing.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Its name.
+    pub id: WriteId,
+    /// The record, if it changed.
+    pub record: Option<Record>,
+    /// A snapshot that replaces the one before.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Entries above this op are void.
+    pub truncate_above: Option<OpNumber>,
+    /// New entries; they follow what is left.
+    pub entries: Vec<Entry>,
+    /// Entries up to this op are not needed any more.
+    pub trim_through: Option<OpNumber>,
+    /// The commit-number known now, at most the last entry's op.
+    pub commit: OpNumber,
+}
+
+/// Which request of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asked {
+    /// Its registration.
+    Register(ClientId),
+    /// A request of its session.
+    Request(SessionId, RequestNumber),
+}
+
+/// What a client is told when the state machine is not asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The session is open.
+    Registered(SessionId),
+    /// The request was executed before; this was its reply.
+    Reply(Bytes),
+    /// The request was not, and will not be, taken from here. Send it again later or elsewhere.
+    Refused(Refusal),
+    /// The request was executed, but its reply is not kept any more.
+    ReplyGone,
+    /// The session is no more: what was sent in it and not answered is unknown (decision 7).
+    Evicted,
+    /// The number was used for another operation: the client is wrong (decision 6).
+    Conflict,
+}
+
+/// Why a replica did not take a request. No copy of it left this replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// There is no view with a primary right now.
+    NoPrimary,
+    /// Queue or credits are used up.
+    Overloaded,
+    /// The operation is larger than `operation_bytes_max`.
+    TooLarge,
+    /// The number is outside of the session's window.
+    OutsideWindow,
+}

@@ -1,0 +1,166 @@
+//! What happened, as data: one variant for each thing worth telling, one reason for each message dropped (D3).
+
+use crate::{
+    effect::{Asked, Refusal},
+    id::{ClientId, EpochNumber, OpNumber, ReplicaId, SessionId, ViewNumber},
+    message::MessageName,
+};
+use core::time::Duration;
+
+/// Something that happened in a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields are named after what they hold; each variant is documented")]
+pub enum Event {
+    /// This replica is bound to a membership.
+    Bound,
+    /// All members are bound to the same membership: the group exists.
+    Formed,
+    /// The status changed.
+    StatusChanged { from: StatusName, to: StatusName },
+    /// A higher view was entered.
+    ViewEntered { from: ViewNumber, to: ViewNumber },
+    /// This replica is in a view that has started.
+    ViewStarted { view: ViewNumber, primary: ReplicaId, start_op: OpNumber },
+    /// This replica became primary.
+    LeadershipStarted { view: ViewNumber },
+    /// This replica is primary no more.
+    LeadershipStopped { view: ViewNumber },
+    /// Nothing was heard of the primary.
+    PrimaryTimedOut { view: ViewNumber, timeout: Duration },
+    /// This replica votes to leave the view.
+    VoteCast { view: ViewNumber },
+    /// The primary was heard again.
+    VoteCancelled { view: ViewNumber },
+    /// Another replica votes to leave the view.
+    VoteReceived { from: ReplicaId, view: ViewNumber, votes: usize },
+    /// This primary hears too few backups, or leaves, and votes itself out.
+    Abdicated { view: ViewNumber },
+    /// The log was sent to the primary of a view to come.
+    DoViewChangeSent { to: ReplicaId, view: ViewNumber, log_view: ViewNumber, op: OpNumber, commit: OpNumber },
+    /// A log was received by the primary of a view to come.
+    DoViewChangeReceived { from: ReplicaId, log_view: ViewNumber, op: OpNumber, commit: OpNumber },
+    /// The log for the new view was chosen.
+    LogChosen { view: ViewNumber, of: ReplicaId, log_view: ViewNumber, op: OpNumber, commit: OpNumber },
+    /// The new view was announced.
+    StartViewSent { to: ReplicaId, op: OpNumber },
+    /// A new view was announced.
+    StartViewReceived { from: ReplicaId, view: ViewNumber, op: OpNumber },
+    /// An entry was added to the log.
+    Appended { first: OpNumber, last: OpNumber },
+    /// Uncommitted entries were replaced by those of another view.
+    Truncated { above: OpNumber, until: OpNumber },
+    /// An entry was proposed.
+    PrepareSent { first: OpNumber, last: OpNumber, commit: OpNumber },
+    /// An entry was proposed to this replica.
+    PrepareReceived { from: ReplicaId, first: OpNumber, last: OpNumber, commit: OpNumber },
+    /// Entries were sent again to a backup that has not acknowledged them.
+    Retransmitted { to: ReplicaId, after: OpNumber },
+    /// An acknowledgement was sent.
+    PrepareOkSent { to: ReplicaId, op: OpNumber },
+    /// An acknowledgement was counted.
+    PrepareOkReceived { from: ReplicaId, op: OpNumber },
+    /// Enough replicas have the log up to here.
+    QuorumReached { op: OpNumber },
+    /// A heartbeat was sent.
+    CommitSent { commit: OpNumber },
+    /// A heartbeat was received.
+    CommitReceived { from: ReplicaId, commit: OpNumber },
+    /// More is known to be committed.
+    CommitAdvanced { from: OpNumber, to: OpNumber },
+    /// State was asked for.
+    GetStateSent { to: ReplicaId, view: ViewNumber, after: OpNumber },
+    /// Another replica asked for state.
+    GetStateReceived { from: ReplicaId, view: ViewNumber, after: OpNumber },
+    /// State was sent.
+    NewStateSent { to: ReplicaId, after: OpNumber, op: OpNumber, snapshot: Option<OpNumber> },
+    /// State was received and used.
+    NewStateReceived { from: ReplicaId, after: OpNumber, op: OpNumber, snapshot: Option<OpNumber> },
+    /// The staged log of a newer view took the place of the own one (decision 4).
+    ViewInstalled { view: ViewNumber, op: OpNumber },
+    /// A snapshot took the place of the own state.
+    SnapshotInstalled { op: OpNumber },
+    /// A snapshot was taken.
+    SnapshotTaken { op: OpNumber, bytes: usize },
+    /// The log's beginning was given up.
+    Trimmed { through: OpNumber },
+    /// A session was opened.
+    SessionRegistered { client: ClientId, session: SessionId },
+    /// A session had to go.
+    SessionEvicted { session: SessionId },
+    /// A request was found to be executed already.
+    Duplicate { of: Asked },
+    /// A request that came too early waits for those before it.
+    Held { of: Asked },
+    /// Requests were passed to the primary.
+    Forwarded { to: ReplicaId, requests: usize },
+    /// A request was not taken.
+    Refused { of: Asked, reason: Refusal },
+    /// A client used one number for two operations.
+    Conflict { of: Asked },
+    /// A message was dropped.
+    Ignored { from: ReplicaId, message: MessageName, reason: Ignored },
+}
+
+/// The name of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatusName {
+    /// The group is not formed yet.
+    Bootstrapping,
+    /// In a view that has started.
+    Normal,
+    /// Between views.
+    ViewChange,
+    /// Fenced off.
+    Stopped,
+}
+
+/// Why a message was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// From another cluster.
+    OtherCluster,
+    /// From another group.
+    OtherGroup,
+    /// From another epoch.
+    OtherEpoch(EpochNumber),
+    /// The sender is not a member, or is this replica.
+    NotAMember,
+    /// The sender's storage is not the one the group knows.
+    OtherIncarnation,
+    /// The view is beyond all bounds (rule A5).
+    ViewTooHigh,
+    /// The group is not formed yet.
+    Bootstrapping,
+    /// Nothing left to agree on.
+    AlreadyFormed,
+    /// Only the primary of the view may say this (rule A2).
+    NotFromPrimary,
+    /// Only the primary can use this.
+    NotPrimary,
+    /// From a view that is over.
+    OldView,
+    /// From a view that this replica does not know to have started.
+    NewerView,
+    /// The view has started here.
+    AlreadyStarted,
+    /// Nothing may be said before the own view is durable.
+    NotDurable,
+    /// Damaged, or contradicts itself.
+    Malformed,
+    /// Does not follow from the own log (decision 13).
+    ChainBroken,
+    /// An acknowledgement of something this primary did not propose.
+    UnknownOp,
+    /// The answer to a question that is not asked any more (decision 5).
+    StaleNonce,
+    /// Sent by a replica that may not serve it (decision 5).
+    NotServable,
+    /// Nothing new in it.
+    NothingNew,
+    /// A log too short to be the one it claims to be.
+    LogTooShort,
+    /// There is no room for it.
+    Full,
+}

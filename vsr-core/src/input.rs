@@ -1,0 +1,49 @@
+//! What can happen to a replica.
+
+use crate::{
+    configuration::Record,
+    entry::Entry,
+    id::{OpNumber, WriteId},
+    message::Message,
+    run::Request,
+    snapshot::Snapshot,
+};
+use alloc::{sync::Arc, vec::Vec};
+use bytes::Bytes;
+
+/// One thing that happened, in the order in which the host heard of it.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message from a replica. It may be old, doubled, damaged or a lie.
+    Message(Message),
+    /// A request of a client of this replica.
+    Request(Request),
+    /// Writes are done: this one and all before it (decision 11).
+    Persisted(WriteId),
+    /// [`deadline`](crate::Replica::deadline) has passed.
+    Timer,
+    /// The state machine's answer to [`TakeSnapshot`](crate::Effect::TakeSnapshot).
+    SnapshotTaken {
+        /// As in the effect.
+        op: OpNumber,
+        /// What the state machine wrote.
+        state: Bytes,
+    },
+    /// The state machine wants replicated time to reach this (nanoseconds since 1970), or nothing (decision 16).
+    NextTick(Option<u64>),
+    /// The host is about to stop this replica: hand the view over (decision 2).
+    Leave,
+}
+
+/// What a replica's storage held when it was opened.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Nothing, if the storage was never used.
+    pub record: Option<Record>,
+    /// The latest snapshot.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// The log; it may begin before the snapshot's op, not after the one that follows it.
+    pub entries: Vec<Entry>,
+    /// The largest commit-number that was stored (decision 3).
+    pub commit: OpNumber,
+}

@@ -1,0 +1,134 @@
+//! The entries held in memory: a chain without gaps, from `base` to `op`.
+
+use crate::{
+    entry::Entry,
+    id::{Hash, OpNumber},
+    message::Suffix,
+};
+use alloc::collections::VecDeque;
+
+/// A point of the log: between two entries, or at one of its ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) op: OpNumber,
+    pub(crate) hash: Hash,
+    /// Time of the operation at `op`.
+    pub(crate) timestamp: u64,
+}
+
+impl Point {
+    pub(crate) fn end_of(entry: &Entry) -> Self {
+        Self { op: entry.last(), hash: entry.hash(), timestamp: entry.last_timestamp() }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    base: Point,
+    entries: VecDeque<Entry>,
+}
+
+impl Log {
+    pub(crate) fn starting_at(base: Point) -> Self {
+        Self { base, entries: VecDeque::new() }
+    }
+
+    /// The op before the first entry.
+    pub(crate) fn base(&self) -> OpNumber {
+        self.base.op
+    }
+
+    /// Where the log ends.
+    pub(crate) fn end(&self) -> Point {
+        self.entries.back().map_or(self.base, Point::end_of)
+    }
+
+    /// The paper's op-number.
+    pub(crate) fn op(&self) -> OpNumber {
+        self.end().op
+    }
+
+    /// The point at `op`, if an entry ends there and is still held.
+    pub(crate) fn point_at(&self, op: OpNumber) -> Option<Point> {
+        if op == self.base.op {
+            return Some(self.base);
+        }
+        let entry = self.entries.get(self.index_of(op)?)?;
+        (entry.last() == op).then(|| Point::end_of(entry))
+    }
+
+    /// The hash at `op`, if an entry ends there and is still held.
+    pub(crate) fn hash_at(&self, op: OpNumber) -> Option<Hash> {
+        self.point_at(op).map(|point| point.hash)
+    }
+
+    /// The entry that holds `op`.
+    pub(crate) fn entry_with(&self, op: OpNumber) -> Option<&Entry> {
+        self.entries.get(self.index_of(op)?)
+    }
+
+    /// The entries above the point at `after`.
+    pub(crate) fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = &Entry> {
+        debug_assert!(self.point_at(after).is_some() || after >= self.op());
+        let start = self.index_of(after.next()).unwrap_or(self.entries.len());
+        self.entries.range(start..)
+    }
+
+    /// The entries above the point at `after`, while they end at or below `until` and fit in `bytes_max` (one always does).
+    pub(crate) fn suffix(&self, after: Point, until: OpNumber, bytes_max: usize) -> Suffix {
+        let mut bytes = 0;
+        let entries = self.entries_after(after.op).take_while(|entry| {
+            let first = bytes == 0;
+            bytes += entry.bytes() + entry.len() * size_of::<crate::run::Head>();
+            entry.last() <= until && (first || bytes <= bytes_max)
+        });
+        Suffix { base: after.op, base_hash: after.hash, entries: entries.cloned().collect() }
+    }
+
+    pub(crate) fn append(&mut self, entry: Entry) {
+        let end = self.end();
+        assert_eq!(entry.first(), end.op.next(), "the log has no gaps");
+        assert_eq!(entry.parent(), end.hash, "the log is a chain");
+        self.entries.push_back(entry);
+    }
+
+    pub(crate) fn truncate_above(&mut self, op: OpNumber) {
+        assert!(op >= self.base.op, "what was trimmed is committed");
+        while self.entries.back().is_some_and(|entry| entry.last() > op) {
+            self.entries.pop_back();
+        }
+        assert_eq!(self.op(), op, "the log is cut between entries");
+    }
+
+    pub(crate) fn trim_through(&mut self, op: OpNumber) {
+        while let Some(entry) = self.entries.front().filter(|entry| entry.last() <= op) {
+            self.base = Point::end_of(entry);
+            self.entries.pop_front();
+        }
+    }
+
+    /// The highest point to trim through so that `ops` operations or `bytes` bytes below `op` stay.
+    pub(crate) fn trim_point(&self, op: OpNumber, ops: u64, bytes: u64) -> OpNumber {
+        let mut kept_bytes = 0;
+        let end = self.index_of(op).map_or(self.entries.len(), |index| index + 1);
+        for entry in self.entries.range(..end).rev() {
+            let kept_ops = op.0 - (entry.first().0 - 1);
+            kept_bytes += entry.bytes() as u64;
+            if kept_ops > ops || kept_bytes > bytes {
+                return entry.last();
+            }
+        }
+        self.base.op
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn index_of(&self, op: OpNumber) -> Option<usize> {
+        if op <= self.base.op || op > self.op() {
+            return None;
+        }
+        Some(self.entries.partition_point(|entry| entry.last() < op))
+    }
+}

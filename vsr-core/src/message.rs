@@ -1,0 +1,202 @@
+//! What replicas say to each other. The names are the paper's.
+
+use crate::{
+    configuration::Membership,
+    entry::Entry,
+    id::{ClusterId, EpochNumber, GroupId, Hash, Incarnation, Nonce, OpNumber, ReplicaId, ViewNumber},
+    run::Run,
+    snapshot::Snapshot,
+};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// A message between replicas: who speaks, in which view, and what. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Cluster of the sender; another cluster's messages are dropped.
+    pub cluster: ClusterId,
+    /// Group of the sender.
+    pub group: GroupId,
+    /// Configuration the sender is in.
+    pub epoch: EpochNumber,
+    /// View of the sender: durable before the message exists (rule F1).
+    pub view: ViewNumber,
+    /// The sender.
+    pub from: ReplicaId,
+    /// Which life of the sender's storage speaks (decision 12).
+    pub incarnation: Incarnation,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says. The view it says it in is the message's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// "I exist; this is the group as I know it" (decision 12).
+    Bootstrap(Box<Bootstrap>),
+    /// A backup passes its clients' requests to the primary. Never passed on again.
+    Request(Run),
+    /// The primary proposes an entry.
+    Prepare {
+        /// The entry.
+        entry: Entry,
+        /// The primary's commit-number; never above the entry.
+        commit: OpNumber,
+        /// Counts what the primary broadcast in this view: an old one is no sign of life.
+        beat: u64,
+    },
+    /// "My log equals the primary's up to `op`, and is durable."
+    PrepareOk {
+        /// Cumulative; 0 is a legal answer to a heartbeat.
+        op: OpNumber,
+        /// Hash of the entry that ends at `op`.
+        hash: Hash,
+    },
+    /// The primary is alive, and this much is committed.
+    Commit {
+        /// The primary's commit-number.
+        commit: OpNumber,
+        /// As in prepare.
+        beat: u64,
+    },
+    /// "I am in this view, and want out" (decision 2). Changes nothing at its sender.
+    StartViewChange,
+    /// To the primary of the view: the sender's log.
+    DoViewChange(Box<DoViewChange>),
+    /// The view has started with this log.
+    StartView(Box<StartView>),
+    /// Asks for what follows `after` in the log of `view`.
+    GetState {
+        /// The view asked for; may be above the asker's own, and promises nothing.
+        view: ViewNumber,
+        /// What the asker has.
+        after: OpNumber,
+        /// Its hash there.
+        hash: Hash,
+        /// Comes back with the answer.
+        nonce: Nonce,
+    },
+    /// The answer.
+    NewState(Box<NewState>),
+}
+
+/// What an unformatted group agrees on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// The membership the sender is bound to, if it is.
+    pub membership: Option<Membership>,
+    /// Whether the sender's group is formed: it has voted, or may have.
+    pub formed: bool,
+}
+
+/// A sender's log, as far as it may be uncommitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoViewChange {
+    /// The latest view whose log the sender installed: the paper's v'.
+    pub log_view: ViewNumber,
+    /// Time of the last operation the sender knows.
+    pub timestamp: u64,
+    /// Everything above the sender's commit-number.
+    pub suffix: Suffix,
+}
+
+/// The log a view starts with, from the primary's commit-number on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartView {
+    /// The op at which the view started (decision 4).
+    pub start_op: OpNumber,
+    /// The primary's commit-number.
+    pub commit: OpNumber,
+    /// Everything above `suffix.base`.
+    pub suffix: Suffix,
+}
+
+/// A piece of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewState {
+    /// The view that was asked for.
+    pub view: ViewNumber,
+    /// From the request.
+    pub nonce: Nonce,
+    /// Whether the sender is normal in exactly that view; otherwise it sends only what is committed (decision 5).
+    pub normal: bool,
+    /// The op at which that view started, if `normal`.
+    pub start_op: OpNumber,
+    /// The sender's commit-number.
+    pub commit: OpNumber,
+    /// In place of entries the sender no longer has.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// What follows.
+    pub suffix: Suffix,
+}
+
+/// Entries that follow a point of a log without a gap.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suffix {
+    /// The op before the first entry.
+    pub base: OpNumber,
+    /// The hash there.
+    pub base_hash: Hash,
+    /// In order.
+    pub entries: Vec<Entry>,
+}
+
+impl Suffix {
+    /// The last op it reaches.
+    #[must_use]
+    pub fn op(&self) -> OpNumber {
+        self.entries.last().map_or(self.base, Entry::last)
+    }
+
+    /// The hash there.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.entries.last().map_or(self.base_hash, Entry::hash)
+    }
+
+    /// Whether the entries are intact and follow each other: asked of everything that comes from outside.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        let (mut op, mut hash) = (self.base, self.base_hash);
+        self.entries.iter().all(|entry| {
+            let fits = entry.first() == op.next() && entry.parent() == hash && entry.is_intact();
+            (op, hash) = (entry.last(), entry.hash());
+            fits
+        })
+    }
+}
+
+impl Body {
+    /// Its name, for transcripts, traces and metrics.
+    #[must_use]
+    pub fn name(&self) -> MessageName {
+        match self {
+            Self::Bootstrap(_) => MessageName::Bootstrap,
+            Self::Request(_) => MessageName::Request,
+            Self::Prepare { .. } => MessageName::Prepare,
+            Self::PrepareOk { .. } => MessageName::PrepareOk,
+            Self::Commit { .. } => MessageName::Commit,
+            Self::StartViewChange => MessageName::StartViewChange,
+            Self::DoViewChange(_) => MessageName::DoViewChange,
+            Self::StartView(_) => MessageName::StartView,
+            Self::GetState { .. } => MessageName::GetState,
+            Self::NewState(_) => MessageName::NewState,
+        }
+    }
+}
+
+/// The name of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each is the name of a variant of `Body`")]
+pub enum MessageName {
+    Bootstrap,
+    Request,
+    Prepare,
+    PrepareOk,
+    Commit,
+    StartViewChange,
+    DoViewChange,
+    StartView,
+    GetState,
+    NewState,
+}

@@ -1,0 +1,267 @@
+//! The exactly-once table: sessions are windows of requests in order (decisions 6, 7 and 9).
+
+use crate::{
+    config::ReplicatedLimits,
+    id::{ClientId, OpNumber, RequestNumber, SessionId},
+};
+use alloc::{collections::VecDeque, vec::Vec};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// All sessions. Replicated: it changes with the log and with nothing else (rule H3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sessions {
+    limits: ReplicatedLimits,
+    slots: Vec<Option<Session>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Session {
+    client: ClientId,
+    number: OpNumber,
+    /// The highest request executed.
+    last: RequestNumber,
+    /// The op of the last change: the session with the lowest one is evicted first (rule H3).
+    last_op: OpNumber,
+    /// The newest executed requests, up to `last`; a reply that is not in yet is pending.
+    kept: VecDeque<Kept>,
+    kept_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    checksum: u64,
+    reply: Option<Reply>,
+}
+
+/// What the table knows of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The table has no such session.
+    NoSession,
+    /// Not executed yet.
+    New,
+    /// Being executed.
+    Pending,
+    /// Executed, and this was the reply.
+    Reply(Bytes),
+    /// Executed; the reply is not kept any more.
+    Gone,
+    /// Executed with another operation under the same number.
+    Conflict,
+}
+
+/// What committing a request means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// The state machine is asked.
+    Execute,
+    /// It was executed before (rule H5).
+    Duplicate,
+    /// Its session is gone.
+    NoSession,
+}
+
+/// What committing a registration did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Registered {
+    pub(crate) session: SessionId,
+    pub(crate) fresh: bool,
+    pub(crate) evicted: Option<SessionId>,
+}
+
+impl Sessions {
+    pub(crate) fn new(limits: ReplicatedLimits) -> Self {
+        Self { limits, slots: Vec::new() }
+    }
+
+    /// How many sessions are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// Whether none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is known of a request; `checksum` is that of the operation the asker means.
+    #[must_use]
+    pub fn lookup(&self, session: SessionId, request: RequestNumber, checksum: u64) -> Lookup {
+        let Some(found) = self.get(session) else { return Lookup::NoSession };
+        if request > found.last {
+            return Lookup::New;
+        }
+        match found.kept_index(request).map(|index| &found.kept[index]) {
+            None => Lookup::Gone,
+            Some(kept) if kept.checksum != checksum => Lookup::Conflict,
+            Some(Kept { reply: None, .. }) => Lookup::Pending,
+            Some(Kept { reply: Some(reply), .. }) => Lookup::Reply(reply.to_bytes()),
+        }
+    }
+
+    /// The live session of a client.
+    pub(crate) fn of_client(&self, client: ClientId) -> Option<SessionId> {
+        let slot = self.slots.iter().position(|slot| slot.as_ref().is_some_and(|s| s.client == client))?;
+        self.id_of(slot)
+    }
+
+    /// The highest request executed in a session.
+    pub(crate) fn last(&self, session: SessionId) -> Option<RequestNumber> {
+        self.get(session).map(|found| found.last)
+    }
+
+    /// Commits a registration: the client's live session, a free slot, or the slot of the session unused for longest.
+    pub(crate) fn register(&mut self, client: ClientId, op: OpNumber) -> Registered {
+        if let Some(session) = self.of_client(client) {
+            return Registered { session, fresh: false, evicted: None };
+        }
+        let free = self.slots.iter().position(Option::is_none);
+        let slot = match free {
+            Some(slot) => slot,
+            None if self.slots.len() < self.limits.sessions_max as usize => {
+                self.slots.push(None);
+                self.slots.len() - 1
+            }
+            None => self.oldest(),
+        };
+        let evicted = self.id_of(slot);
+        self.slots[slot] = Some(Session {
+            client,
+            number: op,
+            last: RequestNumber(0),
+            last_op: op,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+        });
+        Registered { session: SessionId { slot: slot as u32, number: op }, fresh: true, evicted }
+    }
+
+    /// Commits a request; its reply is pending from here until [`finish`](Self::finish).
+    pub(crate) fn begin(
+        &mut self,
+        session: SessionId,
+        request: RequestNumber,
+        acked_below: RequestNumber,
+        checksum: u64,
+        op: OpNumber,
+    ) -> Begin {
+        let window = self.limits.window as usize;
+        let Some(found) = self.get_mut(session) else { return Begin::NoSession };
+        if request <= found.last {
+            return Begin::Duplicate;
+        }
+        assert_eq!(request.0, found.last.0 + 1, "the primary admits the requests of a session without a gap");
+        found.last = request;
+        found.last_op = op;
+        found.kept.push_back(Kept { checksum, reply: None });
+        while found.kept.len() > window || found.first_kept() < acked_below.min(request) {
+            found.forget_oldest();
+        }
+        Begin::Execute
+    }
+
+    /// Stores the reply of a request, unless its session or its place in the window is gone.
+    pub(crate) fn finish(&mut self, session: SessionId, request: RequestNumber, reply: &[u8]) {
+        let bytes_max = u64::from(self.limits.session_reply_bytes_max);
+        let Some(found) = self.get_mut(session) else { return };
+        let Some(index) = found.kept_index(request) else { return };
+        found.kept[index].reply = Some(Reply::new(reply));
+        found.kept_bytes += reply.len() as u64;
+        while found.kept_bytes > bytes_max {
+            found.forget_oldest();
+        }
+    }
+
+    fn oldest(&self) -> usize {
+        let by_age = |slot: &usize| self.slots[*slot].as_ref().map(|session| session.last_op);
+        (0..self.slots.len()).min_by_key(by_age).unwrap_or(0)
+    }
+
+    fn id_of(&self, slot: usize) -> Option<SessionId> {
+        self.slots[slot].as_ref().map(|session| SessionId { slot: slot as u32, number: session.number })
+    }
+
+    fn get(&self, session: SessionId) -> Option<&Session> {
+        self.slots.get(session.slot as usize)?.as_ref().filter(|found| found.number == session.number)
+    }
+
+    fn get_mut(&mut self, session: SessionId) -> Option<&mut Session> {
+        self.slots.get_mut(session.slot as usize)?.as_mut().filter(|found| found.number == session.number)
+    }
+
+    /// Checks what must always hold; called by `check_invariants`.
+    pub(crate) fn check(&self) {
+        assert!(self.slots.len() <= self.limits.sessions_max as usize, "sessions within their bound");
+        for session in self.slots.iter().flatten() {
+            assert!(session.kept.len() <= self.limits.window as usize, "replies within their window");
+            assert!(session.kept.len() as u64 <= session.last.0, "no reply without a request");
+        }
+    }
+}
+
+impl Session {
+    fn first_kept(&self) -> RequestNumber {
+        RequestNumber(self.last.0 + 1 - self.kept.len() as u64)
+    }
+
+    fn kept_index(&self, request: RequestNumber) -> Option<usize> {
+        let index = request.0.checked_sub(self.first_kept().0)?;
+        (index < self.kept.len() as u64).then_some(index as usize)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(Kept { reply: Some(reply), .. }) = self.kept.pop_front() {
+            self.kept_bytes -= reply.as_slice().len() as u64;
+        }
+    }
+}
+
+/// A stored reply; short ones need no memory of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reply {
+    Short { len: u8, bytes: [u8; Self::SHORT_MAX] },
+    Long(Bytes),
+}
+
+impl Reply {
+    const SHORT_MAX: usize = 23;
+
+    fn new(reply: &[u8]) -> Self {
+        if reply.len() <= Self::SHORT_MAX {
+            let mut bytes = [0; Self::SHORT_MAX];
+            bytes[..reply.len()].copy_from_slice(reply);
+            Self::Short { len: reply.len() as u8, bytes }
+        } else {
+            Self::Long(Bytes::copy_from_slice(reply))
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(bytes) => bytes,
+        }
+    }
+
+    fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Short { .. } => Bytes::copy_from_slice(self.as_slice()),
+            Self::Long(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl Serialize for Reply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.as_slice())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reply {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Bytes::deserialize(deserializer).map(|bytes| Self::new(&bytes))
+    }
+}

@@ -1,0 +1,90 @@
+//! Why a replica stops, or does not start.
+
+use crate::{
+    config::{ConfigError, ReplicatedLimits},
+    id::{ClusterId, GroupId, Incarnation, OpNumber, ReplicaId},
+};
+
+/// Why a running replica fenced itself off.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// A log that was proven to be the group's contradicts what this replica has committed.
+    #[error("{op} is committed here, and the group's log has something else there: this replica's storage was changed, or the protocol is broken; keep its data for examination")]
+    Divergence {
+        /// Where they part.
+        op: OpNumber,
+    },
+    /// The group knows another life of this replica's storage (decision 12).
+    #[error("{peer} belongs to a group in which {replica} has {expected}, but this storage is {found}: the storage of {replica} was wiped or replaced; restore it, or give the new replica an id of its own")]
+    StrangeIncarnation {
+        /// Who said so.
+        peer: ReplicaId,
+        /// This replica.
+        replica: ReplicaId,
+        /// What the group knows.
+        expected: Incarnation,
+        /// What this storage says.
+        found: Incarnation,
+    },
+    /// Another replica is bound to another membership.
+    #[error("{peer} is bound to another membership than this replica: one of the members was wiped while the group was being formed, or is configured with other members; nothing was committed, so wipe all members and start again")]
+    BootstrapConflict {
+        /// Who.
+        peer: ReplicaId,
+    },
+    /// Another replica is configured with other replicated limits (decision 10).
+    #[error("{peer} was configured with {theirs:?}, this replica with {ours:?}: make them equal")]
+    LimitsDiffer {
+        /// Who.
+        peer: ReplicaId,
+        /// What it has.
+        theirs: ReplicatedLimits,
+        /// What is configured here.
+        ours: ReplicatedLimits,
+    },
+}
+
+/// Why a replica did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration breaks a rule.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The storage belongs to somebody else.
+    #[error("the storage belongs to {found_replica} of {found_group} in {found_cluster}, but {replica} of {group} in {cluster} was started on it")]
+    OtherReplica {
+        /// What the storage says.
+        found_cluster: ClusterId,
+        /// What the storage says.
+        found_group: GroupId,
+        /// What the storage says.
+        found_replica: ReplicaId,
+        /// As configured.
+        cluster: ClusterId,
+        /// As configured.
+        group: GroupId,
+        /// As configured.
+        replica: ReplicaId,
+    },
+    /// The storage's group has other members.
+    #[error("the storage's group has other members, or the same in another order, than the configuration")]
+    OtherMembers,
+    /// The storage's group has other replicated limits.
+    #[error("the group was formed with {stored:?}, but {configured:?} is configured: these limits cannot change")]
+    OtherLimits {
+        /// What the storage says.
+        stored: ReplicatedLimits,
+        /// What is configured.
+        configured: ReplicatedLimits,
+    },
+    /// What the storage holds does not fit together.
+    #[error("the storage does not fit together at {at}: {what}")]
+    Broken {
+        /// Where.
+        at: OpNumber,
+        /// How.
+        what: &'static str,
+    },
+}
