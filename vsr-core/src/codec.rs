@@ -4,7 +4,11 @@ use crate::{
     message::{Body, Message, Suffix},
     snapshot::Snapshot,
 };
-use alloc::{string::{String, ToString}, sync::Arc, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use bincode::config;
 use bytes::{Buf, Bytes};
 
@@ -51,7 +55,8 @@ impl Message {
     /// The message as bytes, for a transport that carries bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let meta = bincode::serde::encode_to_vec(self, format()).expect("a message has a binary form, and memory is bounded by Limits");
+        let meta = bincode::serde::encode_to_vec(self, format())
+            .expect("a message has a binary form, and memory is bounded by Limits");
         let mut payloads = Vec::new();
         self.body.each_payload(&mut |payload| payloads.push(payload));
         let trailing: usize = payloads.iter().map(|payload| payload.len()).sum();

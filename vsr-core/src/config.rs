@@ -172,10 +172,20 @@ impl Limits {
             "pipeline_bytes_max",
             self.pipeline_bytes_max as u64,
         )?;
-        at_most("entry_bytes_max", self.entry_bytes_max as u64, "pipeline_bytes_max", self.pipeline_bytes_max as u64)?;
+        at_most(
+            "entry_bytes_max",
+            self.entry_bytes_max as u64,
+            "pipeline_bytes_max",
+            self.pipeline_bytes_max as u64,
+        )?;
         // A do-view-change holds the bytes of the pipeline and, for each operation, a head.
         let pipeline = self.pipeline_bytes_max as u64 + self.pipeline_ops_max * HEAD_BYTES;
-        at_most("pipeline_bytes_max and the heads of pipeline_ops_max", pipeline, "frame_bytes_max", self.frame_bytes_max as u64)
+        at_most(
+            "pipeline_bytes_max and the heads of pipeline_ops_max",
+            pipeline,
+            "frame_bytes_max",
+            self.frame_bytes_max as u64,
+        )
     }
 }
 

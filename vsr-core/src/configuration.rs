@@ -27,13 +27,6 @@ pub struct Membership {
     pub limits: ReplicatedLimits,
 }
 
-impl Membership {
-    /// The position of a replica.
-    pub(crate) fn index_of(&self, id: ReplicaId) -> Option<usize> {
-        self.members.iter().position(|member| member.id == id)
-    }
-}
-
 /// The record every replica keeps beside its log: who it is, and which views it promised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {

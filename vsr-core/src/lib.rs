@@ -17,6 +17,7 @@ mod message;
 mod mutation;
 mod quorum;
 mod replica;
+mod rng;
 mod run;
 mod session;
 mod snapshot;

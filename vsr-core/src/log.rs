@@ -121,10 +121,6 @@ impl Log {
         self.base.op
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     fn index_of(&self, op: OpNumber) -> Option<usize> {
         if op <= self.base.op || op > self.op() {
             return None;

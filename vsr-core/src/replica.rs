@@ -1,10 +1,93 @@
-//! The replica.
-use crate::*;
-use alloc::vec::Vec;
+//! The replica: the only thing that changes, and the four calls that change it.
+
+mod bootstrap;
+mod commits;
+mod durability;
+mod invariants;
+mod normal;
+mod requests;
+mod state_transfer;
+mod timers;
+mod view_change;
+
+use crate::{
+    config::Config,
+    configuration::{Membership, Record},
+    effect::{Answer, Asked, Effect},
+    event::{Event, Ignored, StatusName},
+    id::{ClientId, Hash, Incarnation, Now, OpNumber, ReplicaId, RequestNumber, SessionId, Time, ViewNumber},
+    input::{Input, Restored},
+    log::{Log, Point},
+    message::{Body, Message},
+    mutation::Mutation,
+    quorum::quorum,
+    rng::Rng,
+    session::{Lookup, Sessions},
+    snapshot::Snapshot,
+    stop::{StartError, StopReason},
+};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use bootstrap::Bootstrapping;
+use commits::Commits;
+use durability::{Durability, Stage};
+use normal::{Backup, Primary};
+use requests::Credits;
+use state_transfer::Transfer;
+use timers::Timers;
+use view_change::{ViewChange, Votes};
 
 /// One replica of a group.
+///
+/// The host calls [`step`](Self::step) for everything that happens, [`end_turn`](Self::end_turn) when its mailbox is empty or it has
+/// had enough, carries the effects out in their order, and hands the replies of committed operations to
+/// [`applied`](Self::applied) before the next input. The same calls with the same arguments give the same effects, to the byte.
 #[derive(Clone, Debug)]
-pub struct Replica {}
+pub struct Replica {
+    config: Config,
+    /// This replica's position among the members.
+    me: usize,
+    incarnation: Incarnation,
+    membership: Option<Membership>,
+    mode: Mode,
+    view: ViewNumber,
+    /// The latest view whose log was installed: the paper's v'.
+    log_view: ViewNumber,
+    /// The op at which `log_view` started.
+    start_op: OpNumber,
+    log: Log,
+    /// Known to be committed; `commits.applied ≤ commit ≤ log.op()`.
+    commit: OpNumber,
+    commits: Commits,
+    sessions: Sessions,
+    /// The latest durable snapshot.
+    snapshot: Option<Arc<Snapshot>>,
+    /// Who wants to leave `view`.
+    votes: Votes,
+    transfer: Option<Transfer>,
+    durability: Durability,
+    credits: Credits,
+    timers: Timers,
+    /// When replicated time should move on (decision 16).
+    next_tick: Option<u64>,
+    leaving: bool,
+    rng: Rng,
+    now: Now,
+    /// The host's buffer, for the length of a call.
+    out: Vec<Effect>,
+    /// What the log once held, for the mutation that remembers it.
+    #[cfg(feature = "inject")]
+    appended: alloc::collections::BTreeMap<SessionId, RequestNumber>,
+}
+
+/// Status and role, with what each needs.
+#[derive(Clone, Debug)]
+enum Mode {
+    Bootstrapping(Bootstrapping),
+    Primary(Box<Primary>),
+    Backup(Backup),
+    ViewChange(Box<ViewChange>),
+    Stopped,
+}
 
 /// What a replica tells about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,30 +122,436 @@ pub struct Status {
 }
 
 impl Replica {
-    /// Starts.
+    /// Starts a replica from what its storage holds (rule F3). The effects are those of its first moment; end the turn after them.
+    ///
     /// # Errors
-    /// See [`StartError`].
-    pub fn start(now: Now, config: Config, restored: Restored, effects: &mut Vec<Effect>) -> Result<Self, StartError> { let _ = (now, config, restored, effects); Ok(Self {}) }
-    /// One input.
-    pub fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) { let _ = (now, input, effects); }
-    /// Ends a turn.
-    pub fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) { let _ = (now, effects); }
-    /// Hands in the reply of a committed operation.
-    pub fn applied(&mut self, op: OpNumber, reply: &[u8]) { let _ = (op, reply); }
-    /// When to say [`Input::Timer`]; a time that is past means at once.
-    pub fn deadline(&self) -> Time { Time(0) }
-    /// How many more client requests it can take now without refusing any; 0 says: leave them in the mailbox.
-    pub fn room(&self) -> usize { 0 }
+    /// When configuration and storage do not fit each other, or the storage does not fit itself. Nothing was sent or written.
+    pub fn start(
+        now: Now,
+        config: Config,
+        restored: Restored,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        let me = config.members.iter().position(|id| *id == config.replica).unwrap_or_default();
+        let mut rng = Rng::new(config.seed);
+        let boot = rng.next();
+        let record = match restored.record {
+            Some(record) => check_record(&config, record)?,
+            None => Record {
+                cluster: config.cluster,
+                group: config.group,
+                replica: config.replica,
+                incarnation: Incarnation(rng.next()),
+                membership: None,
+                formed: false,
+                view: ViewNumber(0),
+                log_view: ViewNumber(0),
+                start_op: OpNumber(0),
+            },
+        };
+        let base = restored.snapshot.as_ref().map_or(Point::default(), |s| Point {
+            op: s.op,
+            hash: s.hash,
+            timestamp: s.timestamp,
+        });
+        let log = restore_log(base, restored.entries)?;
+        let commit = restored.commit.max(base.op);
+        if commit > log.op() {
+            return Err(StartError::Broken { at: commit, what: "the commit-number is above the log" });
+        }
+        if log.point_at(commit).is_none() {
+            return Err(StartError::Broken { at: commit, what: "the commit-number is inside an entry" });
+        }
+        let sessions = match &restored.snapshot {
+            Some(snapshot) => snapshot.sessions.clone(),
+            None => Sessions::new(config.replicated),
+        };
+        let stage = match (&record.membership, record.formed) {
+            (None, _) => Stage::Known,
+            (Some(_), false) => Stage::Bound,
+            (Some(_), true) => Stage::Formed,
+        };
+        let mut replica = Self {
+            me,
+            incarnation: record.incarnation,
+            membership: record.membership,
+            mode: Mode::Stopped,
+            view: record.view,
+            log_view: record.log_view,
+            start_op: record.start_op,
+            commit,
+            commits: Commits::after(base.op),
+            sessions,
+            snapshot: restored.snapshot,
+            votes: Votes::new(config.members.len()),
+            transfer: None,
+            durability: Durability::new(boot, stage, record.view, record.log_view, log.op()),
+            credits: Credits::default(),
+            timers: Timers::starting(now.monotonic),
+            next_tick: None,
+            leaving: false,
+            rng,
+            now,
+            log,
+            config,
+            out: Vec::new(),
+            #[cfg(feature = "inject")]
+            appended: alloc::collections::BTreeMap::new(),
+        };
+        core::mem::swap(&mut replica.out, effects);
+        if let Some(snapshot) = replica.snapshot.clone() {
+            replica.out.push(Effect::InstallSnapshot(snapshot));
+        }
+        if stage == Stage::Formed {
+            replica.rejoin()
+        } else {
+            replica.start_bootstrap()
+        }
+        core::mem::swap(&mut replica.out, effects);
+        Ok(replica)
+    }
+
+    /// Takes in one thing that happened.
+    ///
+    /// # Panics
+    /// When an invariant of the protocol is broken, or a reply is missing: see [`applied`](Self::applied).
+    pub fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        self.within(now, effects, |replica| replica.on_input(input));
+    }
+
+    /// Ends a turn: all requests of the turn become one entry, all acknowledgements one message, all writes one write, and what is
+    /// committed goes to the state machine.
+    ///
+    /// # Panics
+    /// As [`step`](Self::step).
+    pub fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.within(now, effects, |replica| {
+            replica.advance_commit();
+            replica.propose();
+            replica.acknowledge();
+            replica.forward();
+            replica.tell_commit();
+            replica.flush();
+            replica.commit_operations();
+        });
+    }
+
+    /// Hands in the reply to a committed operation, in the order of the commits, before the next input (decision 9).
+    ///
+    /// # Panics
+    /// When `op` is not the operation whose reply is due.
+    pub fn applied(&mut self, op: OpNumber, reply: &[u8]) {
+        if let Some((session, request)) = self.commits.applied(op) {
+            self.sessions.finish(session, request, reply);
+        }
+    }
+
+    /// When to say [`Input::Timer`] next. A time that is past means: there is work left, end another turn.
+    #[must_use]
+    pub fn deadline(&self) -> Time {
+        if matches!(self.mode, Mode::Stopped) {
+            Time(u64::MAX)
+        } else if self.commits.emitted() < self.commit {
+            Time(0)
+        } else {
+            self.timers.next().min(self.tick_at())
+        }
+    }
+
+    /// How many client requests it has room for now. The rest is best left in the mailbox.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match &self.mode {
+            Mode::Primary(primary) => primary.room(&self.config.limits),
+            Mode::Backup(_) => self.credits.room(&self.config.limits),
+            // They are refused at once.
+            Mode::Bootstrapping(_) | Mode::ViewChange(_) | Mode::Stopped => {
+                self.config.limits.forward_ops_max
+            }
+        }
+    }
+
     /// A copy of what it knows of itself.
-    pub fn status(&self) -> Status { unimplemented!() }
-    /// What the session table knows of a request.
-    pub fn lookup(&self, session: SessionId, request: RequestNumber, checksum: u64) -> Lookup { let _ = (session, request, checksum); Lookup::NoSession }
-    /// The session of a registered client.
-    pub fn session_of(&self, client: ClientId) -> Option<SessionId> { let _ = client; None }
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            replica: self.config.replica,
+            replicas: self.replicas(),
+            status: self.mode.name(),
+            view: self.view,
+            log_view: self.log_view,
+            primary: self.id_of(self.primary_of(self.view)),
+            is_primary: matches!(&self.mode, Mode::Primary(primary) if primary.announced),
+            op: self.log.op(),
+            commit: self.commit,
+            applied: self.commits.last_applied(),
+            snapshot: self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op),
+            log_ops: self.log.op().0 - self.log.base().0,
+            sessions: self.sessions.len(),
+        }
+    }
+
+    /// What the session table knows of a request; `checksum` is that of its operation.
+    #[must_use]
+    pub fn lookup(&self, session: SessionId, request: RequestNumber, checksum: u64) -> Lookup {
+        self.sessions.lookup(session, request, checksum)
+    }
+
+    /// The live session of a client.
+    #[must_use]
+    pub fn session_of(&self, client: ClientId) -> Option<SessionId> {
+        self.sessions.of_client(client)
+    }
+
     /// The session table.
-    pub fn sessions(&self) -> &Sessions { unimplemented!() }
-    /// Hash at a position of the log, if held.
-    pub fn hash_at(&self, op: OpNumber) -> Option<Hash> { let _ = op; None }
-    /// Panics when an invariant of the protocol is broken.
-    pub fn check_invariants(&self) {}
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Hash of the log up to `op`, if an entry that is still held ends there.
+    #[must_use]
+    pub fn hash_at(&self, op: OpNumber) -> Option<Hash> {
+        self.log.hash_at(op)
+    }
+
+    fn within(&mut self, now: Now, effects: &mut Vec<Effect>, act: impl FnOnce(&mut Self)) {
+        assert!(!self.commits.owes_replies(), "all replies of a turn are handed in before the next input");
+        self.now = Now { monotonic: now.monotonic.max(self.now.monotonic), unix: now.unix };
+        core::mem::swap(&mut self.out, effects);
+        if !matches!(self.mode, Mode::Stopped) {
+            act(self);
+        }
+        core::mem::swap(&mut self.out, effects);
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Message(message) => self.on_message(message),
+            Input::Request(request) => self.on_request(request),
+            Input::Persisted(write) => self.on_persisted(write),
+            Input::Timer => self.on_timer(),
+            Input::SnapshotTaken { op, state } => self.on_snapshot_taken(op, state),
+            Input::NextTick(at) => self.next_tick = at,
+            Input::Leave => self.on_leave(),
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        let (from, name) = (message.from, message.body.name());
+        if let Err(reason) = self.admit(&message).and_then(|sender| self.dispatch(sender, message)) {
+            self.observe(Event::Ignored { from, message: name, reason });
+        }
+    }
+
+    /// Rules A1 and A5 and decision 12: who may speak here at all.
+    fn admit(&self, message: &Message) -> Result<usize, Ignored> {
+        if message.cluster != self.config.cluster {
+            return Err(Ignored::OtherCluster);
+        }
+        if message.group != self.config.group {
+            return Err(Ignored::OtherGroup);
+        }
+        if message.epoch != self.epoch() {
+            return Err(Ignored::OtherEpoch(message.epoch));
+        }
+        let sender = self.config.members.iter().position(|id| *id == message.from);
+        let sender = sender.filter(|sender| *sender != self.me).ok_or(Ignored::NotAMember)?;
+        if message.view >= ViewNumber::MAX {
+            return Err(Ignored::ViewTooHigh);
+        }
+        if matches!(message.body, Body::Bootstrap(_)) || self.mutated(Mutation::SkipBootstrap) {
+            return Ok(sender);
+        }
+        match &self.membership {
+            Some(membership) if membership.members[sender].incarnation != message.incarnation => {
+                Err(Ignored::OtherIncarnation)
+            }
+            _ if matches!(self.mode, Mode::Bootstrapping(_)) => Err(Ignored::Bootstrapping),
+            _ => Ok(sender),
+        }
+    }
+
+    fn dispatch(&mut self, sender: usize, message: Message) -> Result<(), Ignored> {
+        let view = message.view;
+        match message.body {
+            Body::Bootstrap(body) => self.on_bootstrap(sender, message.incarnation, *body),
+            Body::Request(run) => self.on_forwarded(sender, view, &run),
+            Body::Prepare { entry, commit, beat } => self.on_prepare(sender, view, entry, commit, beat),
+            Body::PrepareOk { op, hash } => self.on_prepare_ok(sender, view, op, hash),
+            Body::Commit { commit, beat } => self.on_commit(sender, view, commit, beat),
+            Body::StartViewChange => self.on_start_view_change(sender, view),
+            Body::DoViewChange(body) => self.on_do_view_change(sender, view, *body),
+            Body::StartView(body) => self.on_start_view(sender, view, *body),
+            Body::GetState { view: wanted, after, hash, nonce } => {
+                self.on_get_state(sender, wanted, after, hash, nonce)
+            }
+            Body::NewState(body) => self.on_new_state(sender, view, *body),
+        }
+    }
+
+    /// Continues where the record says (rule F3). A primary never resumes its view (rule C10).
+    fn rejoin(&mut self) {
+        let primary = self.primary_of(self.view);
+        if self.view > self.log_view {
+            self.mode = Mode::ViewChange(Box::new(ViewChange::new(self.replicas())));
+            self.restart_failure_timer();
+            self.send_do_view_change();
+        } else if primary != self.me {
+            self.mode = Mode::Backup(Backup::default());
+            self.restart_failure_timer();
+        } else if self.mutated(Mutation::PrimaryResumes) {
+            self.become_primary(0, self.committed_point());
+            self.announce_if_durable();
+        } else {
+            self.mode = Mode::Backup(Backup::default());
+            self.enter_view(self.view.next());
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason) {
+        self.set_mode(Mode::Stopped);
+        self.transfer = None;
+        self.out.push(Effect::Stop(reason));
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        let (from, to) = (self.mode.name(), mode.name());
+        self.mode = mode;
+        if from != to {
+            self.observe(Event::StatusChanged { from, to });
+        }
+    }
+
+    fn send(&mut self, to: usize, body: Body) {
+        assert!(
+            self.durability.view() >= self.view || self.mutated(Mutation::DoViewChangeBeforePersisted),
+            "no message names a view that is not durable (rule F1)"
+        );
+        let message = Message {
+            cluster: self.config.cluster,
+            group: self.config.group,
+            epoch: self.epoch(),
+            view: self.view,
+            from: self.config.replica,
+            incarnation: self.incarnation,
+            body,
+        };
+        self.out.push(Effect::Send { to: self.id_of(to), message });
+    }
+
+    fn broadcast(&mut self, body: &Body) {
+        for to in self.others() {
+            self.send(to, body.clone());
+        }
+    }
+
+    fn observe(&mut self, event: Event) {
+        self.out.push(Effect::Observe(event));
+    }
+
+    fn answer(&mut self, of: Asked, answer: Answer) {
+        self.out.push(Effect::Answer { of, answer });
+    }
+
+    fn replicas(&self) -> usize {
+        self.config.members.len()
+    }
+
+    fn quorum(&self) -> usize {
+        quorum(self.replicas())
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let me = self.me;
+        (0..self.replicas()).filter(move |index| *index != me)
+    }
+
+    fn id_of(&self, index: usize) -> ReplicaId {
+        self.config.members[index]
+    }
+
+    fn primary_of(&self, view: ViewNumber) -> usize {
+        (view.0 % self.replicas() as u64) as usize
+    }
+
+    fn epoch(&self) -> crate::id::EpochNumber {
+        self.membership.as_ref().map_or(crate::id::EpochNumber(0), |membership| membership.epoch)
+    }
+
+    /// Whether a rule is switched off; without the feature `inject` none ever is.
+    #[cfg(feature = "inject")]
+    fn mutated(&self, mutation: Mutation) -> bool {
+        self.config.mutations.contains(mutation)
+    }
+
+    #[cfg(not(feature = "inject"))]
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    fn mutated(&self, _: Mutation) -> bool {
+        false
+    }
+}
+
+impl Mode {
+    fn name(&self) -> StatusName {
+        match self {
+            Self::Bootstrapping(_) => StatusName::Bootstrapping,
+            Self::Primary(_) | Self::Backup(_) => StatusName::Normal,
+            Self::ViewChange(_) => StatusName::ViewChange,
+            Self::Stopped => StatusName::Stopped,
+        }
+    }
+}
+
+/// The storage must be this replica's, and formed as configured (decisions 10 and 12).
+fn check_record(config: &Config, record: Record) -> Result<Record, StartError> {
+    if (record.cluster, record.group, record.replica) != (config.cluster, config.group, config.replica) {
+        return Err(StartError::OtherReplica {
+            found_cluster: record.cluster,
+            found_group: record.group,
+            found_replica: record.replica,
+            cluster: config.cluster,
+            group: config.group,
+            replica: config.replica,
+        });
+    }
+    if let Some(membership) = &record.membership {
+        if !membership.members.iter().map(|member| member.id).eq(config.members.iter().copied()) {
+            return Err(StartError::OtherMembers);
+        }
+        if membership.limits != config.replicated {
+            return Err(StartError::OtherLimits { stored: membership.limits, configured: config.replicated });
+        }
+    }
+    if record.log_view > record.view {
+        return Err(StartError::Broken { at: record.start_op, what: "the log's view is above the view" });
+    }
+    Ok(record)
+}
+
+/// The entries of the storage as a log, from the snapshot's op or the first entry on, whichever is lower.
+fn restore_log(snapshot: Point, entries: Vec<crate::entry::Entry>) -> Result<Log, StartError> {
+    let mut log = match entries.first() {
+        Some(first) if first.first() <= snapshot.op => Log::starting_at(Point {
+            op: OpNumber(first.first().0.saturating_sub(1)),
+            hash: first.parent(),
+            timestamp: 0,
+        }),
+        _ => Log::starting_at(snapshot),
+    };
+    for entry in entries {
+        let end = log.end();
+        if !entry.is_intact() || entry.first() != end.op.next() || entry.parent() != end.hash {
+            return Err(StartError::Broken {
+                at: entry.first(),
+                what: "the entry does not follow the one before it",
+            });
+        }
+        log.append(entry);
+    }
+    match log.hash_at(snapshot.op) {
+        Some(hash) if hash == snapshot.hash => Ok(log),
+        _ => Err(StartError::Broken { at: snapshot.op, what: "snapshot and log do not meet" }),
+    }
 }

@@ -10,13 +10,17 @@ use crate::{
 #[non_exhaustive]
 pub enum StopReason {
     /// A log that was proven to be the group's contradicts what this replica has committed.
-    #[error("{op} is committed here, and the group's log has something else there: this replica's storage was changed, or the protocol is broken; keep its data for examination")]
+    #[error(
+        "{op} is committed here, and the group's log has something else there: this replica's storage was changed, or the protocol is broken; keep its data for examination"
+    )]
     Divergence {
         /// Where they part.
         op: OpNumber,
     },
     /// The group knows another life of this replica's storage (decision 12).
-    #[error("{peer} belongs to a group in which {replica} has {expected}, but this storage is {found}: the storage of {replica} was wiped or replaced; restore it, or give the new replica an id of its own")]
+    #[error(
+        "{peer} belongs to a group in which {replica} has {expected}, but this storage is {found}: the storage of {replica} was wiped or replaced; restore it, or give the new replica an id of its own"
+    )]
     StrangeIncarnation {
         /// Who said so.
         peer: ReplicaId,
@@ -28,7 +32,9 @@ pub enum StopReason {
         found: Incarnation,
     },
     /// Another replica is bound to another membership.
-    #[error("{peer} is bound to another membership than this replica: one of the members was wiped while the group was being formed, or is configured with other members; nothing was committed, so wipe all members and start again")]
+    #[error(
+        "{peer} is bound to another membership than this replica: one of the members was wiped while the group was being formed, or is configured with other members; nothing was committed, so wipe all members and start again"
+    )]
     BootstrapConflict {
         /// Who.
         peer: ReplicaId,
@@ -53,7 +59,9 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The storage belongs to somebody else.
-    #[error("the storage belongs to {found_replica} of {found_group} in {found_cluster}, but {replica} of {group} in {cluster} was started on it")]
+    #[error(
+        "the storage belongs to {found_replica} of {found_group} in {found_cluster}, but {replica} of {group} in {cluster} was started on it"
+    )]
     OtherReplica {
         /// What the storage says.
         found_cluster: ClusterId,
@@ -72,7 +80,9 @@ pub enum StartError {
     #[error("the storage's group has other members, or the same in another order, than the configuration")]
     OtherMembers,
     /// The storage's group has other replicated limits.
-    #[error("the group was formed with {stored:?}, but {configured:?} is configured: these limits cannot change")]
+    #[error(
+        "the group was formed with {stored:?}, but {configured:?} is configured: these limits cannot change"
+    )]
     OtherLimits {
         /// What the storage says.
         stored: ReplicatedLimits,

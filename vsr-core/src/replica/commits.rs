@@ -1,0 +1,223 @@
+//! From committed to applied: each operation goes to the state machine once, in order (rule B8, decision 9).
+
+use super::Replica;
+use crate::{
+    effect::{Answer, Asked, Effect},
+    entry::Entry,
+    event::Event,
+    id::{OpNumber, RequestNumber, SessionId},
+    log::Point,
+    mutation::Mutation,
+    run::Origin,
+    session::{Begin, Lookup, Registered},
+    snapshot::Snapshot,
+};
+use alloc::{collections::VecDeque, sync::Arc};
+use bytes::Bytes;
+use core::ops::Range;
+
+/// How far commits went, and what the host owes for them.
+#[derive(Clone, Debug)]
+pub(crate) struct Commits {
+    /// Given to the host up to here.
+    emitted: OpNumber,
+    /// The host has handed in all replies up to here.
+    applied: OpNumber,
+    owed: VecDeque<Owed>,
+    /// The last op at which a snapshot was due. The same on all replicas, for they count from the same ops.
+    boundary: OpNumber,
+    bytes_since_boundary: u64,
+    /// A snapshot is being taken here; commits go on after it.
+    snapshot_at: Option<Point>,
+}
+
+type Owed = (OpNumber, Option<(SessionId, RequestNumber)>);
+
+impl Commits {
+    pub(crate) fn after(op: OpNumber) -> Self {
+        Self {
+            emitted: op,
+            applied: op,
+            owed: VecDeque::new(),
+            boundary: op,
+            bytes_since_boundary: 0,
+            snapshot_at: None,
+        }
+    }
+
+    pub(crate) fn emitted(&self) -> OpNumber {
+        self.emitted
+    }
+
+    pub(crate) fn last_applied(&self) -> OpNumber {
+        self.applied
+    }
+
+    pub(crate) fn owes_replies(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Notes that the reply of `op` is in, and says whose it is.
+    pub(crate) fn applied(&mut self, op: OpNumber) -> Option<(SessionId, RequestNumber)> {
+        let owed = self.owed.pop_front();
+        assert_eq!(
+            owed.map(|(op, _)| op),
+            Some(op),
+            "replies are handed in once, in the order of the commits"
+        );
+        self.applied = if self.owed.is_empty() { self.emitted } else { op };
+        owed.and_then(|(_, of)| of)
+    }
+}
+
+impl Replica {
+    /// Gives what is committed to the host, up to a snapshot boundary and a bound a turn.
+    pub(super) fn commit_operations(&mut self) {
+        let mut room = self.config.limits.turn_ops_max;
+        while self.commits.emitted < self.commit && room > 0 && self.commits.snapshot_at.is_none() {
+            let next = self.commits.emitted.next();
+            let entry =
+                self.log.entry_with(next).expect("what is committed and not applied is in the log").clone();
+            self.commit_entry(&entry);
+            room = room.saturating_sub(entry.len() as u64);
+            self.commits.emitted = entry.last();
+            self.commits.bytes_since_boundary += entry.bytes() as u64;
+            self.mark_boundary(&entry);
+        }
+        if self.commits.owed.is_empty() {
+            self.commits.applied = self.commits.emitted;
+        }
+    }
+
+    fn commit_entry(&mut self, entry: &Entry) {
+        let mut run = 0..0;
+        for index in 0..entry.len() {
+            let op = OpNumber(entry.first().0 + index as u64);
+            if let Some(of) = self.commit_operation(op, entry.origin(index)) {
+                self.commits.owed.push_back((op, of));
+                if run.is_empty() {
+                    run = index..index;
+                }
+                run.end = index + 1;
+            } else {
+                self.emit_run(entry, &mut run);
+            }
+        }
+        self.emit_run(entry, &mut run);
+    }
+
+    fn emit_run(&mut self, entry: &Entry, run: &mut Range<usize>) {
+        if run.start < run.end {
+            let range = core::mem::take(run);
+            self.out.push(Effect::Commit { entry: entry.clone(), range });
+        }
+    }
+
+    /// Changes the session table (rule H3). `Some` says that the state machine is to be asked, and for whom.
+    fn commit_operation(
+        &mut self,
+        op: OpNumber,
+        origin: Origin,
+    ) -> Option<Option<(SessionId, RequestNumber)>> {
+        match origin {
+            Origin::Tick => {
+                self.next_tick = None;
+                self.tick_committed();
+                Some(None)
+            }
+            Origin::Register { client } => {
+                self.settled(Asked::Register(client));
+                let Registered { session, fresh, evicted } = self.sessions.register(client, op);
+                if let Some(session) = evicted {
+                    self.observe(Event::SessionEvicted { session });
+                }
+                if fresh {
+                    self.observe(Event::SessionRegistered { client, session });
+                }
+                self.answer(Asked::Register(client), Answer::Registered(session));
+                None
+            }
+            Origin::Request { session, request, acked_below, checksum } => {
+                let of = Asked::Request(session, request);
+                self.settled(of);
+                match self.sessions.begin(session, request, acked_below, checksum, op) {
+                    Begin::Execute => return Some(Some((session, request))),
+                    Begin::Duplicate if self.mutated(Mutation::ForgetSessions) => {
+                        return Some(Some((session, request)));
+                    }
+                    Begin::Duplicate => {
+                        self.observe(Event::Duplicate { of });
+                        if let Some(answer) = self.stored_answer(session, request, checksum) {
+                            self.answer(of, answer);
+                        }
+                    }
+                    Begin::NoSession => self.answer(of, Answer::Evicted),
+                }
+                None
+            }
+        }
+    }
+
+    /// What the table can answer for an executed request.
+    pub(super) fn stored_answer(
+        &self,
+        session: SessionId,
+        request: RequestNumber,
+        checksum: u64,
+    ) -> Option<Answer> {
+        match self.sessions.lookup(session, request, checksum) {
+            Lookup::Reply(reply) => Some(Answer::Reply(reply)),
+            Lookup::Gone => Some(Answer::ReplyGone),
+            Lookup::Conflict => Some(Answer::Conflict),
+            Lookup::NoSession | Lookup::New | Lookup::Pending => None,
+        }
+    }
+
+    /// Snapshots are due at ops that the log alone decides, so that replicas can be compared there.
+    fn mark_boundary(&mut self, entry: &Entry) {
+        let limits = &self.config.limits;
+        let ops = entry.last().0 - self.commits.boundary.0;
+        if ops >= limits.snapshot_interval_ops
+            || self.commits.bytes_since_boundary >= limits.snapshot_interval_bytes
+        {
+            self.commits.boundary = entry.last();
+            self.commits.bytes_since_boundary = 0;
+            self.commits.snapshot_at = Some(Point::end_of(entry));
+            self.out.push(Effect::TakeSnapshot { op: entry.last() });
+        }
+    }
+
+    pub(super) fn on_snapshot_taken(&mut self, op: OpNumber, state: Bytes) {
+        let Some(at) = self.commits.snapshot_at.take_if(|at| at.op == op) else { return };
+        self.observe(Event::SnapshotTaken { op, bytes: state.len() });
+        self.durability.snapshot_taken(Arc::new(Snapshot {
+            op,
+            hash: at.hash,
+            timestamp: at.timestamp,
+            sessions: self.sessions.clone(),
+            state: state.into(),
+        }));
+    }
+
+    /// More is known to be committed; never less (rule B7).
+    pub(super) fn set_commit(&mut self, to: OpNumber) {
+        if to < self.commit && self.mutated(Mutation::LowerCommit) {
+            let to = to.max(self.log.base());
+            self.commit = to;
+            self.commits = Commits::after(to);
+        }
+        if to > self.commit {
+            assert!(to <= self.log.op(), "the commit-number never passes the op-number");
+            self.observe(Event::CommitAdvanced { from: self.commit, to });
+            self.commit = to;
+        }
+    }
+
+    /// Goes on from a snapshot instead of what was applied so far.
+    pub(super) fn resume_from(&mut self, snapshot: &Arc<Snapshot>) {
+        self.sessions = snapshot.sessions.clone();
+        self.commits = Commits::after(snapshot.op);
+        self.observe(Event::SnapshotInstalled { op: snapshot.op });
+        self.out.push(Effect::InstallSnapshot(snapshot.clone()));
+    }
+}

@@ -1,0 +1,234 @@
+//! What is on its way to the storage, and what has arrived there. What must wait for the storage asks here (D2, rule F1).
+
+use super::{Mode, Replica};
+use crate::{
+    configuration::Record,
+    effect::{Effect, Write},
+    entry::Entry,
+    event::Event,
+    id::{OpNumber, ViewNumber, WriteId},
+    mutation::Mutation,
+    snapshot::Snapshot,
+};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+
+/// How far the group is formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Nothing is durable.
+    Unknown,
+    /// The incarnation is.
+    Known,
+    /// The membership is.
+    Bound,
+    /// All members are bound.
+    Formed,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Durability {
+    boot: u64,
+    sequence: u64,
+    durable: State,
+    in_flight: VecDeque<InFlight>,
+    /// What the next write will hold.
+    dirty: Dirty,
+    stage: Stage,
+}
+
+/// A state of the storage.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    stage: Stage,
+    view: ViewNumber,
+    log_view: ViewNumber,
+    /// The log as it is now is durable up to here.
+    op: OpNumber,
+}
+
+#[derive(Clone, Debug)]
+struct InFlight {
+    sequence: u64,
+    state: State,
+    snapshot: Option<Arc<Snapshot>>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Dirty {
+    record: bool,
+    snapshot: Option<Arc<Snapshot>>,
+    truncate_above: Option<OpNumber>,
+    entries: Vec<Entry>,
+    trim_through: Option<OpNumber>,
+}
+
+impl Durability {
+    pub(crate) fn new(boot: u64, stage: Stage, view: ViewNumber, log_view: ViewNumber, op: OpNumber) -> Self {
+        let durable =
+            State { stage: if stage == Stage::Known { Stage::Unknown } else { stage }, view, log_view, op };
+        Self { boot, sequence: 0, durable, in_flight: VecDeque::new(), dirty: Dirty::default(), stage }
+    }
+
+    /// How far the group is formed, durably.
+    pub(crate) fn stage(&self) -> Stage {
+        self.durable.stage
+    }
+
+    pub(crate) fn set_stage(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.dirty.record = true;
+    }
+
+    /// The highest view that may be named.
+    pub(crate) fn view(&self) -> ViewNumber {
+        self.durable.view
+    }
+
+    /// The view whose log the durable log is.
+    pub(crate) fn log_view(&self) -> ViewNumber {
+        self.durable.log_view
+    }
+
+    /// How much of the log is durable.
+    pub(crate) fn op(&self) -> OpNumber {
+        self.durable.op
+    }
+
+    pub(crate) fn bytes_in_flight(&self) -> usize {
+        self.in_flight.iter().map(|write| write.bytes).sum()
+    }
+
+    pub(crate) fn record_changed(&mut self) {
+        self.dirty.record = true;
+    }
+
+    pub(crate) fn appended(&mut self, entry: Entry) {
+        self.dirty.entries.push(entry);
+    }
+
+    pub(crate) fn truncated(&mut self, above: OpNumber) {
+        self.dirty.entries.retain(|entry| entry.last() <= above);
+        self.dirty.truncate_above =
+            Some(self.dirty.truncate_above.map_or(above, |earlier| earlier.min(above)));
+        self.durable.op = self.durable.op.min(above);
+        for write in &mut self.in_flight {
+            write.state.op = write.state.op.min(above);
+        }
+    }
+
+    pub(crate) fn snapshot_taken(&mut self, snapshot: Arc<Snapshot>) {
+        self.dirty.snapshot = Some(snapshot);
+    }
+
+    pub(crate) fn trimmed(&mut self, through: OpNumber) {
+        self.dirty.trim_through = Some(through);
+    }
+
+    fn is_clean(&self) -> bool {
+        let Dirty { record, snapshot, truncate_above, entries, trim_through } = &self.dirty;
+        !record
+            && snapshot.is_none()
+            && truncate_above.is_none()
+            && entries.is_empty()
+            && trim_through.is_none()
+    }
+}
+
+impl Replica {
+    /// One write for all that changed since the last.
+    pub(super) fn flush(&mut self) {
+        if self.durability.is_clean() {
+            return;
+        }
+        let record = self.durability.dirty.record.then(|| self.record());
+        let Durability { boot, sequence, in_flight, dirty, stage, .. } = &mut self.durability;
+        *sequence += 1;
+        let Dirty { snapshot, truncate_above, entries, trim_through, .. } = core::mem::take(dirty);
+        in_flight.push_back(InFlight {
+            sequence: *sequence,
+            state: State { stage: *stage, view: self.view, log_view: self.log_view, op: self.log.op() },
+            snapshot: snapshot.clone(),
+            bytes: entries.iter().map(Entry::bytes).sum(),
+        });
+        self.out.push(Effect::Append(Write {
+            id: WriteId { boot: *boot, sequence: *sequence },
+            record,
+            snapshot,
+            truncate_above,
+            entries,
+            trim_through,
+            commit: self.commit,
+        }));
+    }
+
+    /// Decision 11: a watermark. What waited for it happens now.
+    pub(super) fn on_persisted(&mut self, write: WriteId) {
+        if write.boot != self.durability.boot {
+            return;
+        }
+        let before = self.durability.durable.op;
+        while self.durability.in_flight.front().is_some_and(|first| first.sequence <= write.sequence) {
+            let Some(done) = self.durability.in_flight.pop_front() else { break };
+            self.durability.durable = done.state;
+            if let Some(snapshot) = done.snapshot {
+                self.on_snapshot_durable(snapshot);
+            }
+        }
+        let durable = self.durability.durable.op;
+        match &mut self.mode {
+            Mode::Bootstrapping(_) => self.continue_bootstrap(),
+            Mode::Primary(_) => self.announce_if_durable(),
+            Mode::Backup(backup) => backup.ack_due |= durable > before,
+            Mode::ViewChange(_) => self.send_do_view_change(),
+            Mode::Stopped => {}
+        }
+    }
+
+    /// The log may be trimmed once the snapshot that covers it is durable, never before (rule E1); what a replica a little behind
+    /// may ask for stays (rule E2).
+    fn on_snapshot_durable(&mut self, snapshot: Arc<Snapshot>) {
+        let limits = &self.config.limits;
+        let through = self.log.trim_point(snapshot.op, limits.log_keep_ops, limits.log_keep_bytes);
+        self.snapshot = Some(snapshot);
+        if through > self.log.base() {
+            self.log.trim_through(through);
+            self.durability.trimmed(through);
+            self.observe(Event::Trimmed { through });
+        }
+    }
+
+    /// Whether the whole log, and the view it belongs to, are durable (rule F1).
+    pub(super) fn log_is_durable(&self) -> bool {
+        self.durability.op() == self.log.op()
+            && self.durability.log_view() == self.log_view
+            && self.durability.view() == self.view
+    }
+
+    /// Whether the storage is so far behind that nothing may be added (the back-pressure of a slow disk).
+    pub(super) fn storage_is_behind(&self) -> bool {
+        let limits = &self.config.limits;
+        self.log.op().0.saturating_sub(self.durability.op().0.max(self.log.base().0))
+            >= limits.pipeline_ops_max
+            || self.durability.bytes_in_flight() >= limits.pipeline_bytes_max
+    }
+
+    /// What this replica counts as its own durable log when it votes.
+    pub(super) fn own_acknowledgement(&self) -> OpNumber {
+        if self.mutated(Mutation::OwnVoteBeforePersisted) { self.log.op() } else { self.durability.op() }
+    }
+
+    fn record(&self) -> Record {
+        Record {
+            cluster: self.config.cluster,
+            group: self.config.group,
+            replica: self.config.replica,
+            incarnation: self.incarnation,
+            membership: self.membership.clone(),
+            formed: self.durability.stage == Stage::Formed,
+            view: self.view,
+            log_view: self.log_view,
+            start_op: self.start_op,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What is true after every step.
+
+use super::{Mode, Replica};
+
+impl Replica {
+    /// Checks the invariants of a single replica; each line is one sentence. Tests and simulations call it after every step.
+    ///
+    /// # Panics
+    /// When one does not hold.
+    pub fn check_invariants(&self) {
+        if matches!(self.mode, Mode::Stopped) {
+            return;
+        }
+        let (applied, emitted, op) = (self.commits.last_applied(), self.commits.emitted(), self.log.op());
+        assert!(applied <= emitted, "nothing is applied before it was given to the host");
+        assert!(emitted <= self.commit, "nothing is given to the host before it is committed");
+        assert!(self.commit <= op, "the commit-number never passes the op-number");
+        assert!(self.log.base() <= emitted, "nothing is trimmed before it was applied");
+        assert!(self.log.point_at(self.commit).is_some(), "the commit-number is the end of an entry");
+        assert!(self.log_view <= self.view, "the log is of no later view than the replica");
+        assert!(
+            self.start_op <= op || self.log_view < self.view,
+            "the log reaches the op at which its view started"
+        );
+        assert!(self.durability.view() <= self.view, "the durable view is not above the view");
+        assert!(self.durability.op() <= op, "no more is durable than there is");
+        let snapshot = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.op.0);
+        assert!(self.log.base().0 <= snapshot, "the log is trimmed only below a durable snapshot");
+        match &self.mode {
+            Mode::Primary(primary) => {
+                assert_eq!(self.primary_of(self.view), self.me, "the view decides who is primary");
+                assert_eq!(self.log_view, self.view, "normal means: with the log of the view");
+                assert!(primary.queue.len() <= self.queue_max(), "the queue is within its bounds");
+            }
+            Mode::Backup(_) => {
+                assert_ne!(self.primary_of(self.view), self.me, "the view decides who is primary");
+                assert_eq!(self.log_view, self.view, "normal means: with the log of the view");
+            }
+            Mode::ViewChange(_) => {
+                assert!(self.log_view < self.view, "a view change is towards a view not yet started")
+            }
+            Mode::Bootstrapping(_) => assert_eq!(op.0, 0, "no log before the group is formed"),
+            Mode::Stopped => {}
+        }
+        if let Some(transfer) = &self.transfer {
+            assert!(transfer.view >= self.view, "no transfer of a view that is over");
+        }
+        let pipeline_max = self.config.limits.pipeline_ops_max + self.config.limits.entry_ops_max as u64;
+        assert!(op.0 - self.commit.0 <= 2 * pipeline_max, "the uncommitted log is within its bounds");
+        self.sessions.check();
+    }
+
+    fn queue_max(&self) -> usize {
+        let limits = &self.config.limits;
+        limits.queue_ops_max + self.replicas() * (limits.forward_ops_max + 1) + 1
+    }
+}

@@ -1,0 +1,451 @@
+//! Normal operation: prepare, prepare-ok, commit (rules B1–B13).
+
+use super::{Mode, Replica, requests::Queue};
+use crate::{
+    entry::Entry,
+    event::{Event, Ignored},
+    id::{Hash, OpNumber, Time, ViewNumber},
+    log::Point,
+    message::Body,
+    mutation::Mutation,
+    run::RunBuilder,
+};
+use alloc::{boxed::Box, vec, vec::Vec};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Primary {
+    pub(crate) me: usize,
+    /// The view's record and log are durable and its start was sent: only now may it propose (rule C7).
+    pub(crate) announced: bool,
+    /// It has voted itself out, and is silent so that the backups' votes stand.
+    pub(crate) abdicated: bool,
+    /// What each replica has acknowledged in this view (rule B4).
+    progress: Vec<Progress>,
+    /// Counts broadcasts.
+    beat: u64,
+    pub(crate) queue: Queue,
+    builder: RunBuilder,
+    tick_under_way: bool,
+    /// The newest op that a backup's client asked for: its commit is told at once (decision 17).
+    forwarded_through: OpNumber,
+    /// The commit-number broadcast last.
+    commit_told: OpNumber,
+    /// No operation of this view is older (rule B8).
+    timestamp_floor: u64,
+    /// Where the log of start-view begins: what every replica heard in the view change has committed.
+    pub(crate) announce_from: Point,
+    #[cfg(feature = "inject")]
+    acks_counted: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    acked: OpNumber,
+    heard: Time,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Backup {
+    /// The newest broadcast seen: an older one is no sign of life (rule B11).
+    beat: u64,
+    /// Answer the primary at the end of the turn.
+    pub(crate) ack_due: bool,
+    /// Known committed, perhaps beyond the own log.
+    commit_target: OpNumber,
+}
+
+impl Replica {
+    pub(super) fn become_primary(&mut self, timestamp_floor: u64, announce_from: Point) {
+        let now = self.now.monotonic;
+        let mut queue = Queue::new(self.replicas());
+        for entry in self.log.entries_after(self.commits.emitted()) {
+            entry.run().heads().iter().for_each(|head| queue.note_logged(head.origin));
+        }
+        self.credits = super::Credits::default();
+        self.votes.clear();
+        self.timers.failure_at = None;
+        self.timers.attempts = 0;
+        self.set_mode(Mode::Primary(Box::new(Primary {
+            me: self.me,
+            announced: false,
+            abdicated: false,
+            progress: vec![Progress { acked: OpNumber(0), heard: now }; self.replicas()],
+            beat: 0,
+            queue,
+            builder: RunBuilder::default(),
+            tick_under_way: false,
+            forwarded_through: OpNumber(0),
+            commit_told: OpNumber(0),
+            timestamp_floor,
+            announce_from,
+            #[cfg(feature = "inject")]
+            acks_counted: 0,
+        })));
+    }
+
+    /// Commits what a quorum has (rule B5): the own log counts as far as it is durable (rule A4).
+    pub(super) fn advance_commit(&mut self) {
+        let (own, quorum, me) = (self.own_acknowledgement(), self.quorum(), self.me);
+        let Mode::Primary(primary) = &mut self.mode else { return };
+        if !primary.announced {
+            return;
+        }
+        primary.progress[me].acked = own;
+        let mut acked: [OpNumber; 64] = [OpNumber(0); 64];
+        let acked = &mut acked[..primary.progress.len()];
+        for (slot, progress) in acked.iter_mut().zip(&primary.progress) {
+            *slot = progress.acked;
+        }
+        acked.sort_unstable_by(|a, b| b.cmp(a));
+        let op = acked[quorum - 1];
+        if op > self.commit {
+            self.observe(Event::QuorumReached { op });
+            self.set_commit(op);
+        }
+    }
+
+    /// Proposes what waits, as few entries as its bounds allow; the commit-number rides on them (rules B1, B12).
+    pub(super) fn propose(&mut self) {
+        self.want_tick();
+        while self.build_run() {
+            let Mode::Primary(primary) = &mut self.mode else { return };
+            let run = primary.builder.finish();
+            let end = self.log.end();
+            let timestamp = self.now.unix.max(end.timestamp.saturating_add(1)).max(primary.timestamp_floor);
+            let entry = Entry::new(end.op.next(), self.view, timestamp, end.hash, run);
+            primary.beat += 1;
+            primary.commit_told = self.commit;
+            let beat = primary.beat;
+            self.append(entry.clone());
+            let (first, last, commit) = (entry.first(), entry.last(), self.commit);
+            self.observe(Event::PrepareSent { first, last, commit });
+            self.broadcast(&Body::Prepare { entry, commit, beat });
+        }
+    }
+
+    /// Moves requests from the queue into the builder while pipeline, entry and storage have room. False: nothing to propose.
+    fn build_run(&mut self) -> bool {
+        let behind = self.storage_is_behind();
+        let limits = &self.config.limits;
+        let Mode::Primary(primary) = &mut self.mode else { return false };
+        if !primary.announced || primary.abdicated || primary.queue.front().is_none() || behind {
+            return false;
+        }
+        let mut ops = self.log.op().0 - self.commit.0;
+        let mut bytes: usize = self.log.entries_after(self.commit).map(Entry::bytes).sum();
+        let first_op = self.log.op().next();
+        while let Some(next) = primary.queue.front() {
+            let size = next.request.operation.len();
+            let entry_full = primary.builder.len() >= limits.entry_ops_max
+                || (!primary.builder.is_empty() && primary.builder.bytes() + size > limits.entry_bytes_max);
+            let pipeline_full =
+                ops >= limits.pipeline_ops_max || (ops > 0 && bytes + size > limits.pipeline_bytes_max);
+            if entry_full || pipeline_full {
+                break;
+            }
+            let Some(queued) = primary.queue.pop() else { break };
+            if queued.from != self.me {
+                primary.forwarded_through = OpNumber(first_op.0 + primary.builder.len() as u64);
+            }
+            primary.builder.push(&queued.request);
+            ops += 1;
+            bytes += size;
+        }
+        !primary.builder.is_empty()
+    }
+
+    /// Decision 16: replicated time moves on when the state machine asked for it.
+    fn want_tick(&mut self) {
+        let me = self.me;
+        let due = self.next_tick.is_some_and(|at| at <= self.now.unix);
+        if let Mode::Primary(primary) = &mut self.mode
+            && due
+            && primary.announced
+            && !primary.tick_under_way
+        {
+            primary.tick_under_way = true;
+            primary.queue.push_tick(me);
+        }
+    }
+
+    /// When the host must call for the next tick's sake.
+    pub(super) fn tick_at(&self) -> Time {
+        match (&self.mode, self.next_tick) {
+            (Mode::Primary(primary), Some(at)) if primary.announced && !primary.tick_under_way => {
+                Time(self.now.monotonic.0.saturating_add(at.saturating_sub(self.now.unix)))
+            }
+            _ => Time(u64::MAX),
+        }
+    }
+
+    pub(super) fn tick_committed(&mut self) {
+        if let Mode::Primary(primary) = &mut self.mode {
+            primary.tick_under_way = false;
+        }
+    }
+
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.observe(Event::Appended { first: entry.first(), last: entry.last() });
+        self.note_append(&entry);
+        self.log.append(entry.clone());
+        self.durability.appended(entry);
+    }
+
+    /// VRR §4.1: a backup appends what follows its log in its view, and nothing else (rule B2).
+    pub(super) fn on_prepare(
+        &mut self,
+        from: usize,
+        view: ViewNumber,
+        entry: Entry,
+        commit: OpNumber,
+        beat: u64,
+    ) -> Result<(), Ignored> {
+        if from != self.primary_of(view) {
+            return Err(Ignored::NotFromPrimary);
+        }
+        if !entry.is_intact() || commit > entry.last() {
+            return Err(Ignored::Malformed);
+        }
+        self.heed_primary(from, view, beat)?;
+        let end = self.log.end();
+        let (first, last) = (entry.first(), entry.last());
+        self.observe(Event::PrepareReceived { from: self.id_of(from), first, last, commit });
+        let mut result = Ok(());
+        if first == end.op.next() {
+            if entry.parent() != end.hash {
+                result = Err(Ignored::ChainBroken);
+            } else if self.storage_is_behind() {
+                result = Err(Ignored::Full);
+            } else {
+                self.append(entry);
+            }
+        } else if last <= end.op {
+            self.owe_acknowledgement();
+        }
+        self.learn_commit(commit);
+        if first > end.op.next() {
+            self.fetch_missing(from, OpNumber(first.0 - 1));
+        }
+        result
+    }
+
+    /// A heartbeat: the primary lives, and this much is committed. Answered whatever it says (decision 2).
+    pub(super) fn on_commit(
+        &mut self,
+        from: usize,
+        view: ViewNumber,
+        commit: OpNumber,
+        beat: u64,
+    ) -> Result<(), Ignored> {
+        if from != self.primary_of(view) {
+            return Err(Ignored::NotFromPrimary);
+        }
+        self.heed_primary(from, view, beat)?;
+        self.observe(Event::CommitReceived { from: self.id_of(from), commit });
+        self.owe_acknowledgement();
+        self.learn_commit(commit);
+        if commit > self.log.op() {
+            self.fetch_missing(from, commit);
+        }
+        Ok(())
+    }
+
+    /// What every broadcast of a primary means, whatever it holds: a sign of life, or of a view that has started (rule B3).
+    fn heed_primary(&mut self, from: usize, view: ViewNumber, beat: u64) -> Result<(), Ignored> {
+        if view < self.view {
+            return Err(Ignored::OldView);
+        }
+        if view > self.view && self.mutated(Mutation::AcceptHigherPrepare) {
+            (self.view, self.log_view) = (view, view);
+            self.durability.record_changed();
+            self.become_backup();
+        }
+        if view > self.view || matches!(self.mode, Mode::ViewChange(_)) {
+            if self.mutated(Mutation::CommitOwnSuffix) && view >= self.view {
+                self.set_commit(self.log.op());
+            }
+            self.learn_of_view(view, from);
+            return Err(Ignored::NewerView);
+        }
+        let Mode::Backup(backup) = &mut self.mode else { return Err(Ignored::NotFromPrimary) };
+        if beat > backup.beat {
+            backup.beat = beat;
+            self.restart_failure_timer();
+            self.cancel_vote();
+        }
+        Ok(())
+    }
+
+    fn owe_acknowledgement(&mut self) {
+        if let Mode::Backup(backup) = &mut self.mode {
+            backup.ack_due = true;
+        }
+    }
+
+    /// Rule B6: never beyond the log installed in this view.
+    pub(super) fn learn_commit(&mut self, commit: OpNumber) {
+        let op = self.log.op();
+        if let Mode::Backup(backup) = &mut self.mode {
+            backup.commit_target = backup.commit_target.max(commit);
+            let known = backup.commit_target.min(op);
+            // A commit-number is the end of an entry; one from beyond a gap may be inside of the last entry held.
+            if self.log.point_at(known).is_some() {
+                self.set_commit(known);
+            }
+        }
+    }
+
+    /// One cumulative acknowledgement a turn, for what is durable (rules B2, F1).
+    pub(super) fn acknowledge(&mut self) {
+        let eager = self.mutated(Mutation::AckBeforePersisted);
+        let (view, op) = (self.view, if eager { self.log.op() } else { self.durability.op() });
+        let durable = eager || (self.durability.log_view() == view && self.durability.view() == view);
+        let hash = self.log.hash_at(op);
+        let Mode::Backup(backup) = &mut self.mode else { return };
+        if let Some(hash) = hash.filter(|_| backup.ack_due && durable) {
+            backup.ack_due = false;
+            let to = self.primary_of(view);
+            self.observe(Event::PrepareOkSent { to: self.id_of(to), op });
+            self.send(to, Body::PrepareOk { op, hash });
+        }
+    }
+
+    /// Counts for this view only, and once for each sender (rules A3, B4).
+    pub(super) fn on_prepare_ok(
+        &mut self,
+        from: usize,
+        view: ViewNumber,
+        op: OpNumber,
+        hash: Hash,
+    ) -> Result<(), Ignored> {
+        let any_view = self.mutated(Mutation::AckAcrossViews);
+        if view < self.view && !any_view {
+            return Err(Ignored::OldView);
+        }
+        if view > self.view {
+            return Err(Ignored::NewerView);
+        }
+        let found = self.log.hash_at(op);
+        let now = self.now.monotonic;
+        let Mode::Primary(primary) = &mut self.mode else { return Err(Ignored::NotPrimary) };
+        primary.progress[from].heard = now;
+        if found != Some(hash) && !(any_view && op <= self.log.op()) {
+            // An acknowledgement of what was trimmed since is late, not wrong.
+            return if op < self.log.base() { Err(Ignored::NothingNew) } else { Err(Ignored::UnknownOp) };
+        }
+        let fresh = op > primary.progress[from].acked;
+        if fresh {
+            primary.progress[from].acked = op;
+        }
+        #[cfg(feature = "inject")]
+        if self.config.mutations.contains(Mutation::CountDuplicateAcks) && op == self.log.op() {
+            primary.acks_counted += 1;
+            if primary.acks_counted >= self.replicas() / 2 {
+                self.set_commit(op);
+            }
+        }
+        self.observe(Event::PrepareOkReceived { from: self.id_of(from), op });
+        if fresh { Ok(()) } else { Err(Ignored::NothingNew) }
+    }
+
+    /// What a primary does at every heartbeat interval: see who answers, speak, repeat what was not acknowledged.
+    pub(super) fn on_heartbeat(&mut self) {
+        if self.hears_too_few() && !self.mutated(Mutation::NoAbdication) {
+            self.abdicate();
+        }
+        let Mode::Primary(primary) = &self.mode else { return };
+        if primary.abdicated {
+            return self.send_vote_again();
+        }
+        if primary.announced {
+            self.broadcast_commit();
+            self.retransmit();
+        }
+    }
+
+    /// A primary that could not commit anything must not keep the backups waiting (decision 2, C11).
+    fn hears_too_few(&self) -> bool {
+        let Mode::Primary(primary) = &self.mode else { return false };
+        let (now, timeout) = (self.now.monotonic, self.config.heartbeat_timeout);
+        let heard = self.others().filter(|index| now < primary.progress[*index].heard.after(timeout)).count();
+        primary.announced && !primary.abdicated && heard + 1 < self.quorum()
+    }
+
+    fn abdicate(&mut self) {
+        if let Mode::Primary(primary) = &mut self.mode {
+            primary.abdicated = true;
+            self.observe(Event::Abdicated { view: self.view });
+            self.cast_vote();
+        }
+    }
+
+    /// The host is about to stop this replica (decision 2: hand-over).
+    pub(super) fn on_leave(&mut self) {
+        self.leaving = true;
+        if matches!(&self.mode, Mode::Primary(primary) if !primary.abdicated) {
+            self.abdicate();
+        }
+    }
+
+    /// A backup that asks for the state of its view is as good as one that answers (decision 4).
+    pub(super) fn heard_from(&mut self, from: usize) {
+        let now = self.now.monotonic;
+        if let Mode::Primary(primary) = &mut self.mode {
+            primary.progress[from].heard = now;
+        }
+    }
+
+    fn broadcast_commit(&mut self) {
+        let commit = if self.mutated(Mutation::HeartbeatWithoutCommit) { OpNumber(0) } else { self.commit };
+        let Mode::Primary(primary) = &mut self.mode else { return };
+        primary.beat += 1;
+        primary.commit_told = commit;
+        let beat = primary.beat;
+        self.observe(Event::CommitSent { commit });
+        self.broadcast(&Body::Commit { commit, beat });
+    }
+
+    /// Decision 17: a backup's client must not wait for the next heartbeat.
+    pub(super) fn tell_commit(&mut self) {
+        let Mode::Primary(primary) = &self.mode else { return };
+        let untold = primary.commit_told.min(self.commit);
+        if untold < self.commit && untold < primary.forwarded_through && !primary.abdicated {
+            self.broadcast_commit();
+        }
+    }
+
+    /// Rule B11: what a backup has not acknowledged since it was sent is sent again. One that is far behind asks by itself.
+    fn retransmit(&mut self) {
+        if self.mutated(Mutation::NoRetransmission) {
+            return;
+        }
+        for to in self.others() {
+            let Mode::Primary(primary) = &self.mode else { return };
+            let (acked, beat) = (primary.progress[to].acked, primary.beat);
+            let Some(after) = self.log.point_at(acked).filter(|after| after.op < self.log.op()) else {
+                continue;
+            };
+            let lost = self.log.suffix(after, self.log.op(), self.config.limits.retransmit_bytes_max);
+            self.observe(Event::Retransmitted { to: self.id_of(to), after: acked });
+            for entry in lost.entries {
+                let commit = self.commit.min(entry.last());
+                self.send(to, Body::Prepare { entry, commit, beat });
+            }
+        }
+    }
+
+    #[cfg(feature = "inject")]
+    fn note_append(&mut self, entry: &Entry) {
+        if self.mutated(Mutation::SessionAtAppend) {
+            for crate::run::Head { origin, .. } in entry.run().heads() {
+                if let crate::run::Origin::Request { session, request, .. } = origin {
+                    self.appended.insert(*session, *request);
+                }
+            }
+        }
+    }
+
+    #[cfg(not(feature = "inject"))]
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    fn note_append(&self, _: &Entry) {}
+}

@@ -1,0 +1,378 @@
+//! From a client to the queue of the primary: admission, holding, forwarding (decisions 6, 7, 8 and 17).
+
+use super::{Mode, Replica, normal::Primary};
+use crate::{
+    config::Limits,
+    effect::{Answer, Asked, Refusal},
+    event::{Event, Ignored},
+    id::{RequestNumber, SessionId, Time, ViewNumber},
+    message::Body,
+    mutation::Mutation,
+    run::{Origin, Request, Run, RunBuilder},
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec,
+    vec::Vec,
+};
+
+/// A backup's right to forward: as much as the primary is sure to have room for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Credits {
+    /// Forwarded and not seen committed, with size and time.
+    used: BTreeMap<Asked, (usize, Time)>,
+    bytes: usize,
+    /// To be forwarded at the end of the turn.
+    pending: RunBuilder,
+}
+
+impl Credits {
+    pub(crate) fn room(&self, limits: &Limits) -> usize {
+        if self.bytes >= limits.forward_bytes_max {
+            return 0;
+        }
+        limits.forward_ops_max.saturating_sub(self.used.len())
+    }
+
+    fn give_back(&mut self, of: &Asked) {
+        if let Some((bytes, _)) = self.used.remove(of) {
+            self.bytes -= bytes;
+        }
+    }
+}
+
+/// Requests that wait at the primary.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    /// Admitted: they will be proposed in this order.
+    ready: VecDeque<Queued>,
+    /// Too early: a lower number of their session is missing.
+    held: BTreeMap<(SessionId, RequestNumber), Queued>,
+    /// What each replica's clients have waiting here.
+    waiting: Vec<Waiting>,
+    /// The highest number admitted in each session, by slot; sessions that have admitted none since the view started are missing.
+    admitted: Vec<Option<(SessionId, RequestNumber)>>,
+    /// Clients whose registration is under way.
+    registering: BTreeSet<crate::id::ClientId>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub(crate) request: Request,
+    /// The replica whose client it is.
+    pub(crate) from: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    ops: usize,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(replicas: usize) -> Self {
+        Self {
+            ready: VecDeque::new(),
+            held: BTreeMap::new(),
+            waiting: vec![Waiting::default(); replicas],
+            admitted: Vec::new(),
+            registering: BTreeSet::new(),
+        }
+    }
+
+    /// Counts what an entry of the log holds as admitted: "table or log" (decision 6).
+    pub(crate) fn note_logged(&mut self, origin: Origin) {
+        match origin {
+            Origin::Register { client } => {
+                self.registering.insert(client);
+            }
+            Origin::Request { session, request, .. } => self.note_admitted(session, request),
+            Origin::Tick => {}
+        }
+    }
+
+    fn note_admitted(&mut self, session: SessionId, request: RequestNumber) {
+        let slot = session.slot as usize;
+        if self.admitted.len() <= slot {
+            self.admitted.resize(slot + 1, None);
+        }
+        self.admitted[slot] = Some((session, request));
+    }
+
+    fn highest_admitted(&self, session: SessionId) -> Option<RequestNumber> {
+        let (found, request) = (*self.admitted.get(session.slot as usize)?)?;
+        (found == session).then_some(request)
+    }
+
+    fn has_room(&self, from: usize, bytes: usize, own: bool, limits: &Limits) -> bool {
+        let waiting = self.waiting[from];
+        let (ops_max, bytes_max) = if own {
+            (limits.queue_ops_max, limits.queue_bytes_max)
+        } else {
+            // One operation more than the credits in bytes: the last one a backup sends may pass its bound.
+            (limits.forward_ops_max, limits.forward_bytes_max + limits.operation_bytes_max)
+        };
+        waiting.ops < ops_max && (waiting.bytes == 0 || waiting.bytes + bytes <= bytes_max)
+    }
+
+    fn count(&mut self, queued: &Queued) {
+        let waiting = &mut self.waiting[queued.from];
+        waiting.ops += 1;
+        waiting.bytes += queued.request.operation.len();
+    }
+
+    fn uncount(&mut self, queued: &Queued) {
+        let waiting = &mut self.waiting[queued.from];
+        waiting.ops -= 1;
+        waiting.bytes -= queued.request.operation.len();
+    }
+
+    pub(crate) fn front(&self) -> Option<&Queued> {
+        self.ready.front()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Queued> {
+        let queued = self.ready.pop_front()?;
+        if !matches!(queued.request.origin, Origin::Tick) {
+            self.uncount(&queued);
+        }
+        Some(queued)
+    }
+
+    /// A tick goes first and takes nobody's room.
+    pub(crate) fn push_tick(&mut self, from: usize) {
+        let request = Request { origin: Origin::Tick, operation: bytes::Bytes::new() };
+        self.ready.push_front(Queued { request, from });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.held.len()
+    }
+
+    fn into_requests(self) -> impl Iterator<Item = Queued> {
+        self.ready.into_iter().chain(self.held.into_values())
+    }
+}
+
+impl Primary {
+    pub(crate) fn room(&self, limits: &Limits) -> usize {
+        let waiting = self.queue.waiting[self.me];
+        if waiting.bytes >= limits.queue_bytes_max {
+            return 0;
+        }
+        limits.queue_ops_max.saturating_sub(waiting.ops)
+    }
+}
+
+/// What to call a request by; a tick has no name.
+fn asked(origin: Origin) -> Option<Asked> {
+    match origin {
+        Origin::Register { client } => Some(Asked::Register(client)),
+        Origin::Request { session, request, .. } => Some(Asked::Request(session, request)),
+        Origin::Tick => None,
+    }
+}
+
+impl Replica {
+    /// A request of one of this replica's own clients.
+    pub(super) fn on_request(&mut self, request: Request) {
+        let Some(of) = asked(request.origin) else { return };
+        if request.operation.len() > self.config.limits.operation_bytes_max {
+            return self.refuse(of, Refusal::TooLarge);
+        }
+        if let Some(answer) = self.known_answer(request.origin) {
+            if answer == Answer::Conflict {
+                self.observe(Event::Conflict { of });
+            } else {
+                self.observe(Event::Duplicate { of });
+            }
+            return self.answer(of, answer);
+        }
+        match &self.mode {
+            Mode::Primary(primary) if !primary.abdicated => {
+                if let Err(refusal) = self.enqueue(Queued { request, from: self.me }) {
+                    self.refuse(of, refusal);
+                }
+            }
+            Mode::Backup(_) if !self.leaving => self.add_to_forward(of, &request),
+            _ => self.refuse(of, Refusal::NoPrimary),
+        }
+    }
+
+    /// Requests of a backup's clients. They go no further (rule B9: one hop).
+    pub(super) fn on_forwarded(&mut self, from: usize, view: ViewNumber, run: &Run) -> Result<(), Ignored> {
+        if view < self.view {
+            return Err(Ignored::OldView);
+        }
+        if !run.is_well_formed() {
+            return Err(Ignored::Malformed);
+        }
+        if matches!(self.mode, Mode::Backup(_)) && self.mutated(Mutation::ForwardForwarded) {
+            let to = self.primary_of(self.view);
+            let to = if to == from { (to + 1) % self.replicas() } else { to };
+            if to != self.me {
+                self.send(to, Body::Request(run.clone()));
+            }
+            return Ok(());
+        }
+        let Mode::Primary(primary) = &self.mode else { return Err(Ignored::NotPrimary) };
+        if view != self.view || primary.abdicated {
+            return Err(Ignored::NotPrimary);
+        }
+        let mut result = Ok(());
+        for request in run.requests() {
+            // An answer from the table is the business of the replica the client is at: it has, or will have, the same table.
+            if matches!(request.origin, Origin::Tick) || self.known_answer(request.origin).is_some() {
+                continue;
+            }
+            if let Err(Refusal::Overloaded) = self.enqueue(Queued { request, from }) {
+                result = Err(Ignored::Full);
+            }
+        }
+        result
+    }
+
+    /// What the session table says, which any replica may answer (decision 7).
+    fn known_answer(&self, origin: Origin) -> Option<Answer> {
+        match origin {
+            Origin::Register { client } => self.sessions.of_client(client).map(Answer::Registered),
+            Origin::Request { session, request, checksum, .. } => match self.sessions.last(session) {
+                None if session.number <= self.commits.last_applied() => Some(Answer::Evicted),
+                None => None,
+                Some(_) if self.mutated(Mutation::ForgetSessions) => None,
+                Some(_) => self.stored_answer(session, request, checksum),
+            },
+            Origin::Tick => None,
+        }
+    }
+
+    /// Admits a request, holds it, or says why not. A request that is under way already is dropped: its commit will answer it.
+    fn enqueue(&mut self, queued: Queued) -> Result<(), Refusal> {
+        let own = queued.from == self.me;
+        let again = self.mutated(Mutation::ForgetSessions);
+        let window = u64::from(self.config.replicated.window);
+        let last = match queued.request.origin {
+            Origin::Request { session, request, acked_below, .. } => {
+                // A session whose registration is not applied here yet: the client tries again.
+                let Some(last) = self.sessions.last(session) else { return Err(Refusal::NoPrimary) };
+                #[cfg(feature = "inject")]
+                let last = self.appended.get(&session).map_or(last, |appended| last.max(*appended));
+                if acked_below > request || request.0 - acked_below.0 >= window {
+                    return Err(Refusal::OutsideWindow);
+                }
+                last
+            }
+            Origin::Register { .. } | Origin::Tick => RequestNumber(0),
+        };
+        let Mode::Primary(primary) = &mut self.mode else { return Err(Refusal::NoPrimary) };
+        let queue = &mut primary.queue;
+        if !queue.has_room(queued.from, queued.request.operation.len(), own, &self.config.limits) {
+            return Err(Refusal::Overloaded);
+        }
+        match queued.request.origin {
+            Origin::Register { client } => {
+                if queue.registering.insert(client) {
+                    queue.count(&queued);
+                    queue.ready.push_back(queued);
+                }
+            }
+            Origin::Request { session, request, .. } => {
+                let highest = queue.highest_admitted(session).map_or(last, |admitted| admitted.max(last));
+                if request.0 > highest.0 + window {
+                    return Err(Refusal::OutsideWindow);
+                }
+                if request.0 > highest.0 + 1 {
+                    if !queue.held.contains_key(&(session, request)) {
+                        queue.count(&queued);
+                        queue.held.insert((session, request), queued);
+                        self.observe(Event::Held { of: Asked::Request(session, request) });
+                    }
+                } else if request > highest || again {
+                    queue.count(&queued);
+                    queue.ready.push_back(queued);
+                    let mut admitted = request;
+                    while let Some(next) = queue.held.remove(&(session, RequestNumber(admitted.0 + 1))) {
+                        queue.ready.push_back(next);
+                        admitted.0 += 1;
+                    }
+                    queue.note_admitted(session, admitted);
+                }
+            }
+            Origin::Tick => {}
+        }
+        Ok(())
+    }
+
+    fn add_to_forward(&mut self, of: Asked, request: &Request) {
+        let credits = &mut self.credits;
+        if !credits.used.contains_key(&of) {
+            if credits.room(&self.config.limits) == 0 {
+                return self.refuse(of, Refusal::Overloaded);
+            }
+            credits.bytes += request.operation.len();
+            credits.used.insert(of, (request.operation.len(), self.now.monotonic));
+        }
+        credits.pending.push(request);
+        if credits.pending.bytes() >= self.config.limits.entry_bytes_max {
+            self.forward();
+        }
+    }
+
+    /// Sends the requests of the turn to the primary, in one message.
+    pub(super) fn forward(&mut self) {
+        if self.credits.pending.is_empty() {
+            return;
+        }
+        let run = self.credits.pending.finish();
+        let to = self.primary_of(self.view);
+        if matches!(self.mode, Mode::Backup(_)) && self.durability.view() >= self.view {
+            self.observe(Event::Forwarded { to: self.id_of(to), requests: run.len() });
+            self.send(to, Body::Request(run));
+        }
+    }
+
+    /// A request was committed: its credit comes back.
+    pub(super) fn settled(&mut self, of: Asked) {
+        if let Mode::Primary(primary) = &mut self.mode {
+            if let Asked::Register(client) = of {
+                primary.queue.registering.remove(&client);
+            }
+        } else if !self.credits.used.is_empty() {
+            self.credits.give_back(&of);
+        }
+    }
+
+    /// A request that was not committed within a time-out is taken for lost; its client sends it again.
+    pub(super) fn expire_credits(&mut self) {
+        let (now, timeout) = (self.now.monotonic, self.config.heartbeat_timeout);
+        let Credits { used, bytes, .. } = &mut self.credits;
+        used.retain(|_, (size, since)| {
+            let keep = now < since.after(timeout);
+            if !keep {
+                *bytes -= *size;
+            }
+            keep
+        });
+    }
+
+    /// The view is over: whatever waited here was never proposed.
+    pub(super) fn drop_requests(&mut self, queue: Option<Queue>) {
+        let credits = core::mem::take(&mut self.credits);
+        for Queued { request, from } in queue.into_iter().flat_map(Queue::into_requests) {
+            if let Some(of) = asked(request.origin).filter(|_| from == self.me) {
+                self.refuse(of, Refusal::NoPrimary);
+            }
+        }
+        let mut pending = credits.pending;
+        for request in pending.finish().requests() {
+            if let Some(of) = asked(request.origin) {
+                self.refuse(of, Refusal::NoPrimary);
+            }
+        }
+    }
+
+    fn refuse(&mut self, of: Asked, reason: Refusal) {
+        self.observe(Event::Refused { of, reason });
+        self.answer(of, Answer::Refused(reason));
+    }
+}

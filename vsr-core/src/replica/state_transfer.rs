@@ -1,0 +1,487 @@
+//! Getting a log that is not the own: what is missing in the own view, a newer view, or what a primary to be must have
+//! (section D as decisions 4 and 5 have it).
+//!
+//! Asking changes nothing. What arrives for another view is staged beside the own log, and takes its place when it is whole.
+
+use super::{Mode, Replica};
+use crate::{
+    event::{Event, Ignored},
+    id::{Hash, Nonce, OpNumber, Time, ViewNumber},
+    log::{Log, Point},
+    message::{Body, NewState, Suffix},
+    mutation::Mutation,
+    snapshot::Snapshot,
+    stop::StopReason,
+};
+use alloc::{boxed::Box, sync::Arc};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Transfer {
+    /// The view whose log is wanted.
+    pub(crate) view: ViewNumber,
+    /// Drawn once: retries and later pieces use it again (decision 5).
+    nonce: Nonce,
+    /// Who is asked; retries rotate.
+    source: usize,
+    asked_at: Option<Time>,
+    /// In the own view: how far the log must reach.
+    target: OpNumber,
+    /// The op at which the view started, once known.
+    start_op: Option<OpNumber>,
+    /// The best commit-number of a replica that is normal in the view.
+    commit: OpNumber,
+    /// In place of what comes before `staged`.
+    snapshot: Option<Arc<Snapshot>>,
+    /// What is held so far.
+    staged: Suffix,
+}
+
+/// What adding a piece to the staged log came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Added {
+    Entries,
+    Nothing,
+    /// It begins beyond what is staged.
+    Gap,
+    /// It contradicts what is staged.
+    Contradiction,
+}
+
+impl Transfer {
+    /// Adds what a piece has beyond the staged log. Where the own log has the piece's base, it is by its hash the same up to there.
+    fn add(&mut self, own: &Log, piece: &Suffix) -> Added {
+        let before = self.staged.op();
+        if piece.base > before {
+            let proven = self.staged.entries.is_empty()
+                && own.hash_at(piece.base) == Some(piece.base_hash)
+                && own.hash_at(before) == Some(self.staged.hash());
+            if !proven {
+                return Added::Gap;
+            }
+            let missing = own.entries_after(before).take_while(|entry| entry.last() <= piece.base);
+            self.staged.entries.extend(missing.cloned());
+        }
+        if piece.base == self.staged.op() && piece.base_hash != self.staged.hash() {
+            return Added::Contradiction;
+        }
+        for entry in &piece.entries {
+            let (op, hash) = (self.staged.op(), self.staged.hash());
+            if entry.last() < op {
+                continue;
+            }
+            if entry.last() == op {
+                if entry.hash() != hash {
+                    return Added::Contradiction;
+                }
+                continue;
+            }
+            if entry.first() != op.next() || entry.parent() != hash {
+                return Added::Contradiction;
+            }
+            self.staged.entries.push(entry.clone());
+        }
+        if self.staged.op() > before { Added::Entries } else { Added::Nothing }
+    }
+
+    fn restart_at(&mut self, point: Point) {
+        self.snapshot = None;
+        self.staged = Suffix { base: point.op, base_hash: point.hash, entries: alloc::vec::Vec::new() };
+    }
+
+    fn restart_from(&mut self, snapshot: &Arc<Snapshot>) {
+        self.restart_at(Point { op: snapshot.op, hash: snapshot.hash, timestamp: snapshot.timestamp });
+        self.snapshot = Some(snapshot.clone());
+    }
+}
+
+impl Replica {
+    /// A view above the own, or the own one before its start-view came, has started: get its log, change nothing (rules B3, D2).
+    pub(super) fn learn_of_view(&mut self, view: ViewNumber, source: usize) {
+        let known = self.transfer.as_ref().is_some_and(|transfer| transfer.view >= view);
+        if !known && self.begin_transfer(view, source) {
+            self.jump_if_mutated(view);
+            self.fetch();
+        }
+    }
+
+    /// Entries of the own view are missing (rule D1).
+    pub(super) fn fetch_missing(&mut self, source: usize, target: OpNumber) {
+        if self.mutated(Mutation::NoStateTransfer) || !self.begin_transfer(self.view, source) {
+            return;
+        }
+        if let Some(transfer) = &mut self.transfer {
+            transfer.target = transfer.target.max(target);
+            if transfer.asked_at.is_none() {
+                self.fetch();
+            }
+        }
+    }
+
+    /// Makes sure that a transfer of `view` is under way. False if one of a higher view is.
+    pub(super) fn begin_transfer(&mut self, view: ViewNumber, source: usize) -> bool {
+        if let Some(transfer) = &self.transfer
+            && transfer.view >= view
+        {
+            return transfer.view == view;
+        }
+        let mut transfer = Transfer {
+            view,
+            nonce: Nonce(self.rng.next()),
+            source,
+            asked_at: None,
+            target: OpNumber(0),
+            start_op: None,
+            commit: OpNumber(0),
+            snapshot: None,
+            staged: Suffix::default(),
+        };
+        transfer.restart_at(self.committed_point());
+        self.transfer = Some(transfer);
+        true
+    }
+
+    /// Asks the source for what follows what is there.
+    fn fetch(&mut self) {
+        let now = self.now.monotonic;
+        let end = self.log.end();
+        let in_own_view = self.in_own_view();
+        if self.durability.view() < self.view {
+            return;
+        }
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.asked_at = Some(now);
+        let (after, hash) =
+            if in_own_view { (end.op, end.hash) } else { (transfer.staged.op(), transfer.staged.hash()) };
+        let (to, view, nonce) = (transfer.source, transfer.view, transfer.nonce);
+        self.observe(Event::GetStateSent { to: self.id_of(to), view, after });
+        self.send(to, Body::GetState { view, after, hash, nonce });
+    }
+
+    /// Repeated at the heartbeat interval, from one replica after the other; never for each message that says the same.
+    pub(super) fn fetch_again(&mut self) {
+        let (now, interval, replicas, me) =
+            (self.now.monotonic, self.config.heartbeat_interval, self.replicas(), self.me);
+        let Some(transfer) = &mut self.transfer else { return };
+        if transfer.asked_at.is_none_or(|asked_at| now >= asked_at.after(interval)) {
+            if transfer.asked_at.is_some() {
+                transfer.source = (transfer.source + 1) % replicas;
+                if transfer.source == me {
+                    transfer.source = (transfer.source + 1) % replicas;
+                }
+            }
+            self.fetch();
+        }
+    }
+
+    /// Decision 5: what is committed is final and served always; the rest only from exactly the view that is asked for.
+    pub(super) fn on_get_state(
+        &mut self,
+        from: usize,
+        view: ViewNumber,
+        after: OpNumber,
+        hash: Hash,
+        nonce: Nonce,
+    ) -> Result<(), Ignored> {
+        self.observe(Event::GetStateReceived { from: self.id_of(from), view, after });
+        if self.durability.view() < self.view {
+            return Err(Ignored::NotDurable);
+        }
+        let normal = view == self.view
+            && match &self.mode {
+                Mode::Primary(primary) => primary.announced,
+                Mode::Backup(_) => self.durability.log_view() == view,
+                _ => false,
+            };
+        if view == self.view {
+            self.heard_from(from);
+        }
+        let until = if normal { self.log.op() } else { self.commit };
+        let snapshot = if after < self.log.base() { self.snapshot.clone() } else { None };
+        let start = match &snapshot {
+            Some(snapshot) => self.log.point_at(snapshot.op).ok_or(Ignored::NotServable)?,
+            None => {
+                self.log.point_at(after).filter(|point| point.hash == hash).ok_or(Ignored::ChainBroken)?
+            }
+        };
+        let suffix = self.log.suffix(start, until, self.config.limits.transfer_bytes_max);
+        if !normal && snapshot.is_none() && suffix.entries.is_empty() {
+            return Err(Ignored::NothingNew);
+        }
+        let snapshot_op = snapshot.as_ref().map(|snapshot| snapshot.op);
+        self.observe(Event::NewStateSent {
+            to: self.id_of(from),
+            after,
+            op: suffix.op(),
+            snapshot: snapshot_op,
+        });
+        let (start_op, commit) = (self.start_op, self.commit);
+        self.send(
+            from,
+            Body::NewState(Box::new(NewState { view, nonce, normal, start_op, commit, snapshot, suffix })),
+        );
+        Ok(())
+    }
+
+    pub(super) fn on_new_state(
+        &mut self,
+        from: usize,
+        view: ViewNumber,
+        body: NewState,
+    ) -> Result<(), Ignored> {
+        let Some(transfer) = &self.transfer else { return Err(Ignored::StaleNonce) };
+        if (transfer.view, transfer.nonce) != (body.view, body.nonce) {
+            return Err(Ignored::StaleNonce);
+        }
+        let starts_at_snapshot = body.snapshot.as_ref().is_none_or(|snapshot| {
+            snapshot.state.is_complete()
+                && (snapshot.op, snapshot.hash) == (body.suffix.base, body.suffix.base_hash)
+        });
+        if !body.suffix.is_intact() || !starts_at_snapshot {
+            return Err(Ignored::Malformed);
+        }
+        let of_view = (body.normal && view == body.view) || self.mutated(Mutation::StageOtherViews);
+        let choosing = matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some());
+        let NewState { start_op, commit, snapshot, mut suffix, .. } = body;
+        if choosing && self.transfer.as_ref().is_some_and(|transfer| transfer.view == self.view) {
+            self.keep_what_is_final(&mut suffix, snapshot.is_some());
+            self.stage(from, None, OpNumber(0), snapshot, &suffix)
+        } else if !of_view {
+            Err(Ignored::NotServable)
+        } else if self.in_own_view() {
+            self.append_missing(from, commit, snapshot, suffix)
+        } else {
+            self.stage(from, Some(start_op).filter(|_| body.normal), commit, snapshot, &suffix)
+        }
+    }
+
+    /// The primary to be takes from others only what the chosen log's owner knew to be committed (decision 5).
+    fn keep_what_is_final(&self, suffix: &mut Suffix, with_snapshot: bool) {
+        if let Mode::ViewChange(change) = &self.mode
+            && let Some(chosen) = change.chosen_suffix()
+            && !with_snapshot
+        {
+            suffix.entries.retain(|entry| entry.last() <= chosen.base);
+        } else {
+            suffix.entries.clear();
+        }
+    }
+
+    /// In the own view: what is missing goes behind what is there (rule D1).
+    fn append_missing(
+        &mut self,
+        from: usize,
+        commit: OpNumber,
+        snapshot: Option<Arc<Snapshot>>,
+        suffix: Suffix,
+    ) -> Result<(), Ignored> {
+        let before = self.log.op();
+        let after = suffix.base;
+        let snapshot_op = snapshot.as_ref().map(|snapshot| snapshot.op);
+        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.op > before) {
+            self.replace_log(&snapshot);
+        }
+        for entry in suffix.entries {
+            let end = self.log.end();
+            if entry.last() <= end.op {
+                continue;
+            }
+            if entry.first() != end.op.next() || entry.parent() != end.hash {
+                return Err(Ignored::ChainBroken);
+            }
+            if self.storage_is_behind() {
+                break;
+            }
+            self.append(entry);
+        }
+        self.learn_commit(commit);
+        let op = self.log.op();
+        let done = self.transfer.as_ref().is_none_or(|transfer| op >= transfer.target);
+        if done {
+            self.transfer = None;
+        }
+        if op == before {
+            return Err(Ignored::NothingNew);
+        }
+        self.observe(Event::NewStateReceived { from: self.id_of(from), after, op, snapshot: snapshot_op });
+        self.restart_failure_timer();
+        self.cancel_vote();
+        if !done {
+            self.fetch();
+        }
+        Ok(())
+    }
+
+    /// Another view's log grows beside the own; when it is whole it takes its place (decision 4).
+    pub(super) fn stage(
+        &mut self,
+        from: usize,
+        start_op: Option<OpNumber>,
+        commit: OpNumber,
+        snapshot: Option<Arc<Snapshot>>,
+        suffix: &Suffix,
+    ) -> Result<(), Ignored> {
+        let committed = self.committed_point();
+        let Some(transfer) = &mut self.transfer else { return Err(Ignored::StaleNonce) };
+        transfer.start_op = start_op.or(transfer.start_op);
+        transfer.commit = transfer.commit.max(commit);
+        let before = transfer.staged.op();
+        let snapshot_op = snapshot.as_ref().map(|snapshot| snapshot.op);
+        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.op > before) {
+            transfer.restart_from(&snapshot);
+        }
+        let added = transfer.add(&self.log, suffix);
+        let (view, op) = (transfer.view, transfer.staged.op());
+        if added == Added::Contradiction {
+            if transfer.staged.entries.is_empty() && transfer.snapshot.is_none() {
+                self.stop(StopReason::Divergence { op: committed.op });
+                return Ok(());
+            }
+            transfer.restart_at(committed);
+        }
+        if op > before {
+            self.observe(Event::NewStateReceived {
+                from: self.id_of(from),
+                after: before,
+                op,
+                snapshot: snapshot_op,
+            });
+            if view == self.view {
+                self.restart_failure_timer();
+                self.cancel_vote();
+            }
+        }
+        if matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some() && view == self.view) {
+            self.complete_choice();
+        } else if !self.install_view() && (op > before || added != Added::Nothing) {
+            self.fetch_after_piece(op > before);
+        }
+        if op > before { Ok(()) } else { Err(Ignored::NothingNew) }
+    }
+
+    /// After a piece the next is asked for at once; where none arrived, a question under way is waited for.
+    fn fetch_after_piece(&mut self, progress: bool) {
+        if progress || self.transfer.as_ref().is_some_and(|transfer| transfer.asked_at.is_none()) {
+            self.fetch();
+        }
+    }
+
+    /// Installs the staged view if it is whole: from the own commit-number to the op at which the view started, without a gap.
+    fn install_view(&mut self) -> bool {
+        let partial = self.mutated(Mutation::InstallPartialView);
+        let whole = self.transfer.as_ref().is_some_and(|transfer| {
+            transfer.start_op.is_some_and(|start_op| transfer.staged.op() >= start_op || partial)
+        });
+        let Some(transfer) = self.transfer.take_if(|_| whole) else { return false };
+        let (view, start_op, commit) =
+            (transfer.view, transfer.start_op.unwrap_or_default(), transfer.commit);
+        if !self.install_log(transfer) {
+            return true;
+        }
+        if let Mode::Primary(primary) = &self.mode
+            && primary.announced
+        {
+            self.observe(Event::LeadershipStopped { view: self.view });
+        }
+        (self.view, self.log_view, self.start_op) = (view, view, start_op);
+        self.durability.record_changed();
+        self.become_backup();
+        if self.mutated(Mutation::LowerCommit) {
+            self.set_commit(commit.min(self.log.op()));
+        }
+        self.learn_commit(commit);
+        let (op, primary) = (self.log.op(), self.id_of(self.primary_of(view)));
+        self.observe(Event::ViewInstalled { view, op });
+        self.observe(Event::ViewStarted { view, primary, start_op });
+        true
+    }
+
+    /// The chosen log begins where its owner's commit-number was: what this replica lacks below that must come from others.
+    pub(super) fn complete_choice(&mut self) {
+        let Mode::ViewChange(change) = &self.mode else { return };
+        let (Some(source), Some(chosen)) = (change.chosen, change.chosen_suffix().cloned()) else { return };
+        let committed = self.committed_point();
+        let source = if source == self.me { (source + 1) % self.replicas() } else { source };
+        if !self.begin_transfer(self.view, source) {
+            return;
+        }
+        let Some(transfer) = &mut self.transfer else { return };
+        match transfer.add(&self.log, &chosen) {
+            Added::Entries | Added::Nothing => self.start_view(),
+            Added::Gap => self.fetch_after_piece(false),
+            Added::Contradiction if transfer.staged.entries.is_empty() && transfer.snapshot.is_none() => {
+                self.stop(StopReason::Divergence { op: committed.op });
+            }
+            Added::Contradiction => {
+                transfer.restart_at(committed);
+                self.fetch_after_piece(false);
+            }
+        }
+    }
+
+    /// The staged log takes the place of the own one. What is committed here must be in it; false: it is not, and this replica
+    /// has stopped (decision 13).
+    pub(super) fn install_log(&mut self, transfer: Transfer) -> bool {
+        let Transfer { snapshot, staged, .. } = transfer;
+        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.op > self.commit) {
+            self.replace_log(&snapshot);
+        }
+        if staged.op() < self.log.op() && self.mutated(Mutation::KeepLongerLog) {
+            return true;
+        }
+        let mut same = staged.base.max(self.log.base());
+        for entry in &staged.entries {
+            if self.log.hash_at(entry.last()) == Some(entry.hash()) {
+                same = same.max(entry.last());
+            }
+        }
+        if same < self.commit || self.log.point_at(same).is_none() {
+            self.stop(StopReason::Divergence { op: self.commit });
+            return false;
+        }
+        if same < self.log.op() {
+            self.observe(Event::Truncated { above: same, until: self.log.op() });
+            self.log.truncate_above(same);
+            self.durability.truncated(same);
+        }
+        for entry in staged.entries {
+            if entry.first() > same {
+                self.append(entry);
+            }
+        }
+        true
+    }
+
+    /// A snapshot in place of the whole log (rule D6): state, sessions, commit-number and log base move together.
+    fn replace_log(&mut self, snapshot: &Arc<Snapshot>) {
+        let base = Point { op: snapshot.op, hash: snapshot.hash, timestamp: snapshot.timestamp };
+        self.log = Log::starting_at(base);
+        self.durability.truncated(OpNumber(0));
+        self.durability.snapshot_taken(snapshot.clone());
+        self.observe(Event::CommitAdvanced { from: self.commit, to: snapshot.op });
+        self.commit = snapshot.op;
+        self.resume_from(snapshot);
+    }
+
+    fn in_own_view(&self) -> bool {
+        matches!(self.mode, Mode::Backup(_))
+            && self.transfer.as_ref().is_some_and(|transfer| transfer.view == self.view)
+    }
+
+    pub(super) fn committed_point(&self) -> Point {
+        self.log.point_at(self.commit).expect("the commit-number is the end of an entry that is held")
+    }
+
+    /// What the paper's and other versions of this step do when they ask.
+    fn jump_if_mutated(&mut self, view: ViewNumber) {
+        let truncate = self.mutated(Mutation::TruncateWhenAsking);
+        if truncate || self.mutated(Mutation::EagerView) {
+            if truncate {
+                self.log.truncate_above(self.commit);
+                self.durability.truncated(self.commit);
+            }
+            (self.view, self.log_view) = (view, view);
+            self.durability.record_changed();
+            self.become_backup();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Two clocks: one that repeats what got no answer, one that gives up on the primary (rules B11 and C1).
+
+use super::{Mode, Replica};
+use crate::{event::Event, id::Time, mutation::Mutation};
+use core::time::Duration;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    /// When to repeat what got no answer: every heartbeat interval.
+    pub(crate) repeat_at: Time,
+    /// When to vote to leave the view. Not for a primary.
+    pub(crate) failure_at: Option<Time>,
+    /// View changes since a view last started: each waits longer.
+    pub(crate) attempts: u32,
+}
+
+impl Timers {
+    pub(crate) fn starting(now: Time) -> Self {
+        Self { repeat_at: now, failure_at: None, attempts: 0 }
+    }
+
+    pub(crate) fn next(&self) -> Time {
+        self.failure_at.map_or(self.repeat_at, |failure_at| failure_at.min(self.repeat_at))
+    }
+}
+
+/// The wait for a new view doubles with each failed attempt, up to this many times.
+const BACKOFF_DOUBLINGS_MAX: u32 = 3;
+
+impl Replica {
+    pub(super) fn on_timer(&mut self) {
+        let now = self.now.monotonic;
+        if now >= self.timers.repeat_at {
+            self.timers.repeat_at = now.after(self.config.heartbeat_interval);
+            self.on_repeat();
+        }
+        if self.timers.failure_at.is_some_and(|failure_at| now >= failure_at) {
+            self.on_failure_timeout();
+        }
+    }
+
+    fn on_repeat(&mut self) {
+        match &self.mode {
+            Mode::Bootstrapping(_) => self.send_bootstrap(),
+            Mode::Primary(_) => self.on_heartbeat(),
+            Mode::Backup(_) => {
+                self.expire_credits();
+                self.send_vote_again();
+                self.fetch_again();
+            }
+            Mode::ViewChange(_) => {
+                self.send_do_view_change();
+                self.send_vote_again();
+                self.fetch_again();
+            }
+            Mode::Stopped => {}
+        }
+    }
+
+    fn on_failure_timeout(&mut self) {
+        let waiting = matches!(self.mode, Mode::ViewChange(_));
+        self.observe(Event::PrimaryTimedOut { view: self.view, timeout: self.config.heartbeat_timeout });
+        self.restart_failure_timer();
+        if !(waiting && self.mutated(Mutation::NoViewChangeTimeout)) {
+            self.cast_vote();
+        }
+    }
+
+    /// Waits one time-out from now, longer after failed view changes, with a little jitter so that replicas do not move in step.
+    pub(super) fn restart_failure_timer(&mut self) {
+        let timeout = self.config.heartbeat_timeout;
+        let doublings = self.timers.attempts.saturating_sub(1).min(BACKOFF_DOUBLINGS_MAX);
+        let jitter = self.rng.next() % (timeout.as_nanos() as u64 / 4).max(1);
+        let wait = timeout * (1 << doublings) + Duration::from_nanos(jitter);
+        self.timers.failure_at = Some(self.now.monotonic.after(wait));
+    }
+}
