@@ -5,6 +5,7 @@ macro_rules! mutations {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// A rule that can be switched off, named by what is done without it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(not(feature = "inject"), expect(unreachable_pub, dead_code, reason = "public and complete only with the feature"))]
         pub enum Mutation { $($(#[$doc])* $name,)* }
 
         #[cfg(feature = "inject")]

@@ -252,7 +252,7 @@ impl Replica {
     pub fn deadline(&self) -> Time {
         if matches!(self.mode, Mode::Stopped) {
             Time(u64::MAX)
-        } else if self.commits.emitted() < self.commit {
+        } else if self.commits.emitted() < self.commit && !self.commits.at_snapshot() {
             Time(0)
         } else {
             self.timers.next().min(self.tick_at())

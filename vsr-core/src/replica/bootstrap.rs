@@ -7,7 +7,7 @@
 use super::{Mode, Replica, durability::Stage, normal::Backup};
 use crate::{
     configuration::{Member, Membership},
-    event::{Event, Ignored, StatusName},
+    event::{Event, Ignored},
     id::{EpochNumber, Incarnation},
     message::{Body, Bootstrap},
     mutation::Mutation,
@@ -145,7 +145,9 @@ impl Replica {
     }
 
     fn form(&mut self) {
-        self.durability.set_stage(Stage::Formed);
+        if self.durability.stage() < Stage::Formed {
+            self.durability.set_stage(Stage::Formed);
+        }
     }
 
     /// View 0 starts with an empty log everywhere, so nobody has to announce it.
@@ -153,7 +155,6 @@ impl Replica {
         self.observe(Event::Formed);
         if self.primary_of(self.view) == self.me {
             self.become_primary(0, self.committed_point());
-            self.observe(Event::StatusChanged { from: StatusName::Bootstrapping, to: StatusName::Normal });
             self.announce_if_durable();
         } else {
             self.set_mode(Mode::Backup(Backup::default()));

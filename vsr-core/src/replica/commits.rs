@@ -53,6 +53,11 @@ impl Commits {
         self.applied
     }
 
+    /// Whether commits wait for a snapshot.
+    pub(crate) fn at_snapshot(&self) -> bool {
+        self.snapshot_at.is_some()
+    }
+
     pub(crate) fn owes_replies(&self) -> bool {
         !self.owed.is_empty()
     }

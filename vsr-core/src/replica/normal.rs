@@ -28,8 +28,13 @@ pub(crate) struct Primary {
     tick_under_way: bool,
     /// The newest op that a backup's client asked for: its commit is told at once (decision 17).
     forwarded_through: OpNumber,
+    /// Where the log ended at the last heartbeat: what is older and not acknowledged is taken for lost.
+    op_at_heartbeat: OpNumber,
     /// The commit-number broadcast last.
     commit_told: OpNumber,
+    /// Bytes of the entries above this op: those that were uncommitted when somebody last looked.
+    pipeline_bytes: usize,
+    pipeline_from: OpNumber,
     /// No operation of this view is older (rule B8).
     timestamp_floor: u64,
     /// Where the log of start-view begins: what every replica heard in the view change has committed.
@@ -75,7 +80,10 @@ impl Replica {
             builder: RunBuilder::default(),
             tick_under_way: false,
             forwarded_through: OpNumber(0),
+            op_at_heartbeat: OpNumber(0),
             commit_told: OpNumber(0),
+            pipeline_from: self.commit,
+            pipeline_bytes: self.log.entries_after(self.commit).map(Entry::bytes).sum(),
             timestamp_floor,
             announce_from,
             #[cfg(feature = "inject")]
@@ -131,15 +139,20 @@ impl Replica {
         if !primary.announced || primary.abdicated || primary.queue.front().is_none() || behind {
             return false;
         }
+        for entry in
+            self.log.entries_after(primary.pipeline_from).take_while(|entry| entry.last() <= self.commit)
+        {
+            primary.pipeline_from = entry.last();
+            primary.pipeline_bytes -= entry.bytes();
+        }
         let mut ops = self.log.op().0 - self.commit.0;
-        let mut bytes: usize = self.log.entries_after(self.commit).map(Entry::bytes).sum();
         let first_op = self.log.op().next();
         while let Some(next) = primary.queue.front() {
             let size = next.request.operation.len();
             let entry_full = primary.builder.len() >= limits.entry_ops_max
                 || (!primary.builder.is_empty() && primary.builder.bytes() + size > limits.entry_bytes_max);
-            let pipeline_full =
-                ops >= limits.pipeline_ops_max || (ops > 0 && bytes + size > limits.pipeline_bytes_max);
+            let pipeline_full = ops >= limits.pipeline_ops_max
+                || (ops > 0 && primary.pipeline_bytes + size > limits.pipeline_bytes_max);
             if entry_full || pipeline_full {
                 break;
             }
@@ -149,7 +162,7 @@ impl Replica {
             }
             primary.builder.push(&queued.request);
             ops += 1;
-            bytes += size;
+            primary.pipeline_bytes += size;
         }
         !primary.builder.is_empty()
     }
@@ -164,7 +177,7 @@ impl Replica {
             && !primary.tick_under_way
         {
             primary.tick_under_way = true;
-            primary.queue.push_tick(me);
+            primary.queue.push_tick(me, self.now.monotonic);
         }
     }
 
@@ -256,9 +269,9 @@ impl Replica {
             return Err(Ignored::OldView);
         }
         if view > self.view && self.mutated(Mutation::AcceptHigherPrepare) {
+            self.become_backup();
             (self.view, self.log_view) = (view, view);
             self.durability.record_changed();
-            self.become_backup();
         }
         if view > self.view || matches!(self.mode, Mode::ViewChange(_)) {
             if self.mutated(Mutation::CommitOwnSuffix) && view >= self.view {
@@ -299,7 +312,7 @@ impl Replica {
     pub(super) fn acknowledge(&mut self) {
         let eager = self.mutated(Mutation::AckBeforePersisted);
         let (view, op) = (self.view, if eager { self.log.op() } else { self.durability.op() });
-        let durable = eager || (self.durability.log_view() == view && self.durability.view() == view);
+        let durable = (eager || self.durability.log_view() == view) && self.durability.view() == view;
         let hash = self.log.hash_at(op);
         let Mode::Backup(backup) = &mut self.mode else { return };
         if let Some(hash) = hash.filter(|_| backup.ack_due && durable) {
@@ -360,6 +373,7 @@ impl Replica {
         if primary.announced {
             self.broadcast_commit();
             self.retransmit();
+            self.expire_held();
         }
     }
 
@@ -414,18 +428,21 @@ impl Replica {
         }
     }
 
-    /// Rule B11: what a backup has not acknowledged since it was sent is sent again. One that is far behind asks by itself.
+    /// Rule B11: what a backup has not acknowledged within a heartbeat interval is sent again. One that is far behind asks by
+    /// itself, and one that is silent gets heartbeats alone until it answers.
     fn retransmit(&mut self) {
+        let (now, timeout, op) = (self.now.monotonic, self.config.heartbeat_timeout, self.log.op());
+        let Mode::Primary(primary) = &mut self.mode else { return };
+        let until = core::mem::replace(&mut primary.op_at_heartbeat, op);
         if self.mutated(Mutation::NoRetransmission) {
             return;
         }
         for to in self.others() {
             let Mode::Primary(primary) = &self.mode else { return };
-            let (acked, beat) = (primary.progress[to].acked, primary.beat);
-            let Some(after) = self.log.point_at(acked).filter(|after| after.op < self.log.op()) else {
-                continue;
-            };
-            let lost = self.log.suffix(after, self.log.op(), self.config.limits.retransmit_bytes_max);
+            let (Progress { acked, heard }, beat) = (primary.progress[to], primary.beat);
+            let after = self.log.point_at(acked).filter(|after| after.op < until);
+            let Some(after) = after.filter(|_| now < heard.after(timeout)) else { continue };
+            let lost = self.log.suffix(after, until, self.config.limits.retransmit_bytes_max);
             self.observe(Event::Retransmitted { to: self.id_of(to), after: acked });
             for entry in lost.entries {
                 let commit = self.commit.min(entry.last());

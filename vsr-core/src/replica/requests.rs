@@ -61,6 +61,7 @@ pub(crate) struct Queued {
     pub(crate) request: Request,
     /// The replica whose client it is.
     pub(crate) from: usize,
+    pub(crate) since: Time,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,9 +141,9 @@ impl Queue {
     }
 
     /// A tick goes first and takes nobody's room.
-    pub(crate) fn push_tick(&mut self, from: usize) {
+    pub(crate) fn push_tick(&mut self, from: usize, since: Time) {
         let request = Request { origin: Origin::Tick, operation: bytes::Bytes::new() };
-        self.ready.push_front(Queued { request, from });
+        self.ready.push_front(Queued { request, from, since });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -190,7 +191,9 @@ impl Replica {
         }
         match &self.mode {
             Mode::Primary(primary) if !primary.abdicated => {
-                if let Err(refusal) = self.enqueue(Queued { request, from: self.me }) {
+                if let Err(refusal) =
+                    self.enqueue(Queued { request, from: self.me, since: self.now.monotonic })
+                {
                     self.refuse(of, refusal);
                 }
             }
@@ -225,7 +228,9 @@ impl Replica {
             if matches!(request.origin, Origin::Tick) || self.known_answer(request.origin).is_some() {
                 continue;
             }
-            if let Err(Refusal::Overloaded) = self.enqueue(Queued { request, from }) {
+            if let Err(Refusal::Overloaded) =
+                self.enqueue(Queued { request, from, since: self.now.monotonic })
+            {
                 result = Err(Ignored::Full);
             }
         }
@@ -320,12 +325,10 @@ impl Replica {
 
     /// Sends the requests of the turn to the primary, in one message.
     pub(super) fn forward(&mut self) {
-        if self.credits.pending.is_empty() {
-            return;
-        }
-        let run = self.credits.pending.finish();
-        let to = self.primary_of(self.view);
-        if matches!(self.mode, Mode::Backup(_)) && self.durability.view() >= self.view {
+        let may_speak = matches!(self.mode, Mode::Backup(_)) && self.durability.view() >= self.view;
+        if may_speak && !self.credits.pending.is_empty() {
+            let run = self.credits.pending.finish();
+            let to = self.primary_of(self.view);
             self.observe(Event::Forwarded { to: self.id_of(to), requests: run.len() });
             self.send(to, Body::Request(run));
         }
@@ -358,7 +361,7 @@ impl Replica {
     /// The view is over: whatever waited here was never proposed.
     pub(super) fn drop_requests(&mut self, queue: Option<Queue>) {
         let credits = core::mem::take(&mut self.credits);
-        for Queued { request, from } in queue.into_iter().flat_map(Queue::into_requests) {
+        for Queued { request, from, .. } in queue.into_iter().flat_map(Queue::into_requests) {
             if let Some(of) = asked(request.origin).filter(|_| from == self.me) {
                 self.refuse(of, Refusal::NoPrimary);
             }
@@ -368,6 +371,28 @@ impl Replica {
             if let Some(of) = asked(request.origin) {
                 self.refuse(of, Refusal::NoPrimary);
             }
+        }
+    }
+
+    /// A request whose predecessors did not come within a time-out is given up: its client sends all of them again, in order.
+    pub(super) fn expire_held(&mut self) {
+        let (now, timeout, me) = (self.now.monotonic, self.config.heartbeat_timeout, self.me);
+        let Mode::Primary(primary) = &mut self.mode else { return };
+        let Queue { held, waiting, .. } = &mut primary.queue;
+        let mut given_up = Vec::new();
+        held.retain(|(session, request), queued| {
+            let keep = now < queued.since.after(timeout);
+            if !keep {
+                waiting[queued.from].ops -= 1;
+                waiting[queued.from].bytes -= queued.request.operation.len();
+                if queued.from == me {
+                    given_up.push(Asked::Request(*session, *request));
+                }
+            }
+            keep
+        });
+        for of in given_up {
+            self.refuse(of, Refusal::Overloaded);
         }
     }
 

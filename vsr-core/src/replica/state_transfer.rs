@@ -351,8 +351,8 @@ impl Replica {
             }
         }
         if matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some() && view == self.view) {
-            self.complete_choice();
-        } else if !self.install_view() && (op > before || added != Added::Nothing) {
+            self.complete_choice(op > before);
+        } else if !self.install_view() {
             self.fetch_after_piece(op > before);
         }
         if op > before { Ok(()) } else { Err(Ignored::NothingNew) }
@@ -377,14 +377,9 @@ impl Replica {
         if !self.install_log(transfer) {
             return true;
         }
-        if let Mode::Primary(primary) = &self.mode
-            && primary.announced
-        {
-            self.observe(Event::LeadershipStopped { view: self.view });
-        }
+        self.become_backup();
         (self.view, self.log_view, self.start_op) = (view, view, start_op);
         self.durability.record_changed();
-        self.become_backup();
         if self.mutated(Mutation::LowerCommit) {
             self.set_commit(commit.min(self.log.op()));
         }
@@ -396,7 +391,7 @@ impl Replica {
     }
 
     /// The chosen log begins where its owner's commit-number was: what this replica lacks below that must come from others.
-    pub(super) fn complete_choice(&mut self) {
+    pub(super) fn complete_choice(&mut self, progress: bool) {
         let Mode::ViewChange(change) = &self.mode else { return };
         let (Some(source), Some(chosen)) = (change.chosen, change.chosen_suffix().cloned()) else { return };
         let committed = self.committed_point();
@@ -407,7 +402,7 @@ impl Replica {
         let Some(transfer) = &mut self.transfer else { return };
         match transfer.add(&self.log, &chosen) {
             Added::Entries | Added::Nothing => self.start_view(),
-            Added::Gap => self.fetch_after_piece(false),
+            Added::Gap => self.fetch_after_piece(progress),
             Added::Contradiction if transfer.staged.entries.is_empty() && transfer.snapshot.is_none() => {
                 self.stop(StopReason::Divergence { op: committed.op });
             }
@@ -428,7 +423,8 @@ impl Replica {
         if staged.op() < self.log.op() && self.mutated(Mutation::KeepLongerLog) {
             return true;
         }
-        let mut same = staged.base.max(self.log.base());
+        let joined = self.log.hash_at(staged.base) == Some(staged.base_hash);
+        let mut same = if joined { staged.base } else { OpNumber(0) };
         for entry in &staged.entries {
             if self.log.hash_at(entry.last()) == Some(entry.hash()) {
                 same = same.max(entry.last());
@@ -479,9 +475,9 @@ impl Replica {
                 self.log.truncate_above(self.commit);
                 self.durability.truncated(self.commit);
             }
+            self.become_backup();
             (self.view, self.log_view) = (view, view);
             self.durability.record_changed();
-            self.become_backup();
         }
     }
 }

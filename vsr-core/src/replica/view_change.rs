@@ -269,7 +269,7 @@ impl Replica {
             change.chosen = Some(change.latest);
         }
         self.report_choice();
-        self.complete_choice();
+        self.complete_choice(false);
     }
 
     fn report_choice(&mut self) {
