@@ -69,7 +69,7 @@ impl Log {
 
     /// The entries above the point at `after`.
     pub(crate) fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = &Entry> {
-        debug_assert!(self.point_at(after).is_some() || after >= self.op());
+        assert!(after >= self.base.op, "entries that were trimmed are not asked for");
         let start = self.index_of(after.next()).unwrap_or(self.entries.len());
         self.entries.range(start..)
     }

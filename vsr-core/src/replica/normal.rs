@@ -32,9 +32,8 @@ pub(crate) struct Primary {
     op_at_heartbeat: OpNumber,
     /// The commit-number broadcast last.
     commit_told: OpNumber,
-    /// Bytes of the entries above this op: those that were uncommitted when somebody last looked.
+    /// Bytes of the uncommitted entries, and of the one being built.
     pipeline_bytes: usize,
-    pipeline_from: OpNumber,
     /// No operation of this view is older (rule B8).
     timestamp_floor: u64,
     /// Where the log of start-view begins: what every replica heard in the view change has committed.
@@ -82,7 +81,6 @@ impl Replica {
             forwarded_through: OpNumber(0),
             op_at_heartbeat: OpNumber(0),
             commit_told: OpNumber(0),
-            pipeline_from: self.commit,
             pipeline_bytes: self.log.entries_after(self.commit).map(Entry::bytes).sum(),
             timestamp_floor,
             announce_from,
@@ -108,7 +106,12 @@ impl Replica {
         let op = acked[quorum - 1];
         if op > self.commit {
             self.observe(Event::QuorumReached { op });
+            let committed = self.log.entries_after(self.commit).take_while(|entry| entry.last() <= op);
+            let bytes: usize = committed.map(Entry::bytes).sum();
             self.set_commit(op);
+            if let Mode::Primary(primary) = &mut self.mode {
+                primary.pipeline_bytes -= bytes;
+            }
         }
     }
 
@@ -138,12 +141,6 @@ impl Replica {
         let Mode::Primary(primary) = &mut self.mode else { return false };
         if !primary.announced || primary.abdicated || primary.queue.front().is_none() || behind {
             return false;
-        }
-        for entry in
-            self.log.entries_after(primary.pipeline_from).take_while(|entry| entry.last() <= self.commit)
-        {
-            primary.pipeline_from = entry.last();
-            primary.pipeline_bytes -= entry.bytes();
         }
         let mut ops = self.log.op().0 - self.commit.0;
         let first_op = self.log.op().next();
@@ -354,6 +351,7 @@ impl Replica {
         if self.config.mutations.contains(Mutation::CountDuplicateAcks) && op == self.log.op() {
             primary.acks_counted += 1;
             if primary.acks_counted >= self.replicas() / 2 {
+                primary.pipeline_bytes = 0;
                 self.set_commit(op);
             }
         }
