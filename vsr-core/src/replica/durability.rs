@@ -99,6 +99,12 @@ impl Durability {
         self.in_flight.iter().map(|write| write.bytes).sum()
     }
 
+    /// The op of the newest snapshot that is not durable yet.
+    pub(crate) fn snapshot_on_its_way(&self) -> OpNumber {
+        let in_flight = self.in_flight.iter().filter_map(|write| write.snapshot.as_ref());
+        in_flight.chain(&self.dirty.snapshot).map(|snapshot| snapshot.op).max().unwrap_or_default()
+    }
+
     pub(crate) fn record_changed(&mut self) {
         self.dirty.record = true;
     }

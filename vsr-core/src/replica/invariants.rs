@@ -1,6 +1,7 @@
 //! What is true after every step.
 
 use super::{Mode, Replica};
+use crate::id::OpNumber;
 
 impl Replica {
     /// Checks the invariants of a single replica; each line is one sentence. Tests and simulations call it after every step.
@@ -24,8 +25,9 @@ impl Replica {
         );
         assert!(self.durability.view() <= self.view, "the durable view is not above the view");
         assert!(self.durability.op() <= op, "no more is durable than there is");
-        let snapshot = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.op.0);
-        assert!(self.log.base().0 <= snapshot, "the log is trimmed only below a durable snapshot");
+        let durable = self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op);
+        let snapshot = durable.max(self.durability.snapshot_on_its_way());
+        assert!(self.log.base() <= snapshot, "the log begins at or below a snapshot");
         match &self.mode {
             Mode::Primary(primary) => {
                 assert_eq!(self.primary_of(self.view), self.me, "the view decides who is primary");

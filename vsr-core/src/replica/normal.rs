@@ -350,7 +350,7 @@ impl Replica {
         #[cfg(feature = "inject")]
         if self.config.mutations.contains(Mutation::CountDuplicateAcks) && op == self.log.op() {
             primary.acks_counted += 1;
-            if primary.acks_counted >= self.replicas() / 2 {
+            if primary.acks_counted >= primary.progress.len() / 2 {
                 primary.pipeline_bytes = 0;
                 self.set_commit(op);
             }
