@@ -1,4 +1,30 @@
-//! Viewstamped Replication as a deterministic state machine.
+//! Viewstamped Replication as a deterministic state machine: no clock, no sockets, no threads, no disk.
+//!
+//! This crate decides; its host acts. The host owns one [`Replica`], a mailbox, a timer, a storage and a transport, and does this:
+//!
+//! 1. **Open.** Read what the storage holds into [`Restored`] and call [`Replica::start`] with a seed that was never used before.
+//! 2. **Take in.** For each thing that happened call [`Replica::step`]: a message, a request of a client, the timer, a write that
+//!    is done.
+//! 3. **End the turn.** When the mailbox is empty, or enough was taken, call [`Replica::end_turn`]. The requests of the turn become
+//!    one entry of the log, the acknowledgements one message, the writes one write.
+//! 4. **Carry out** the [`Effect`]s in their order:
+//!    - `Send`: give the message to the transport. It may be lost, doubled, delayed or reordered; never wait for it.
+//!    - `Append`: make the [`Write`] durable, whole or not at all, after all writes before it. When it is, and not a moment before,
+//!      say [`Input::Persisted`]. No message exists that would have had to wait for it: whatever depends on a write is born when
+//!      the write is reported. A host cannot get this wrong by sending too early, and may batch writes as it likes.
+//!    - `Commit`: apply the operations, and hand each reply to [`Replica::applied`] at once.
+//!    - `Answer`: tell a client that waits at this replica.
+//!    - `TakeSnapshot`, `InstallSnapshot`: write or replace the state machine's state.
+//!    - `Observe`: tell whoever listens. It is never needed for correctness.
+//!    - `Stop`: this replica is finished; the reason says what to do.
+//! 5. **Repeat** 3 and 4 while there are effects, then wait for the mailbox or for [`Replica::deadline`], and say [`Input::Timer`]
+//!    when it has passed.
+//!
+//! After a crash the host begins again at 1 with what was durable. `end_turn` may be called at any time; not calling it delays
+//! what the turn would have sent and breaks nothing.
+//!
+//! Deliberately absent: types of operations (they are bytes here; types begin at the state machine), logging and metrics (there are
+//! [`Event`]s), and everything that could differ between two runs with the same inputs.
 #![no_std]
 #![deny(missing_docs)]
 
