@@ -1,5 +1,7 @@
 //! A replicated key-value server that speaks the Redis protocol, on [`vsr_actor`].
 #![deny(missing_docs)]
 
+mod command;
 pub mod resp;
+pub mod server;
 pub mod store;

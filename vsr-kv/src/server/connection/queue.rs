@@ -1,0 +1,123 @@
+//! The replies of a connection that are not out yet, in the order of the requests.
+
+use super::super::error;
+use crate::resp::{Protocol, Writer};
+use crate::store::Reply;
+use bytes::{Bytes, BytesMut};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    task::{Poll, ready},
+};
+use vsr_actor::RequestError;
+
+/// A reply that has its place.
+enum Pending<T> {
+    /// The store will answer. `size`: bytes of the operation.
+    Ticket { ticket: T, protocol: Protocol, size: usize },
+    /// Answered already, but behind others.
+    Done(Bytes),
+}
+
+impl<T> Pending<T> {
+    fn size(&self) -> usize {
+        match self {
+            Self::Ticket { size, .. } => *size,
+            Self::Done(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// The first reply, taken off the queue.
+pub(super) enum Answer {
+    /// From the store, for a client that spoke this version when it asked.
+    Store(Result<Reply, RequestError>, Protocol),
+    /// As bytes.
+    Done(Bytes),
+}
+
+pub(super) struct Queue<T> {
+    pending: VecDeque<Pending<T>>,
+    bytes: usize,
+}
+
+impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
+    pub(super) fn new() -> Self {
+        Self { pending: VecDeque::new(), bytes: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Bytes of the operations under way and of the replies that wait behind them.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push_ticket(&mut self, ticket: T, protocol: Protocol, size: usize) {
+        self.push(Pending::Ticket { ticket, protocol, size });
+    }
+
+    pub(super) fn push_done(&mut self, bytes: Bytes) {
+        self.push(Pending::Done(bytes));
+    }
+
+    fn push(&mut self, pending: Pending<T>) {
+        self.bytes += pending.size();
+        self.pending.push_back(pending);
+    }
+
+    /// Waits for the first reply; for ever, if the queue is empty. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Answer {
+        poll_fn(|context| {
+            let Some(first) = self.pending.front_mut() else { return Poll::Pending };
+            let size = first.size();
+            let answer = match first {
+                Pending::Done(bytes) => Answer::Done(std::mem::take(bytes)),
+                Pending::Ticket { ticket, protocol, .. } => {
+                    Answer::Store(ready!(Pin::new(ticket).poll(context)), *protocol)
+                }
+            };
+            self.pending.pop_front();
+            self.bytes -= size;
+            Poll::Ready(answer)
+        })
+        .await
+    }
+}
+
+impl Answer {
+    pub(super) fn write(self, out: &mut BytesMut) {
+        match self {
+            Self::Done(bytes) => out.extend_from_slice(&bytes),
+            Self::Store(Ok(reply), protocol) => write(&reply, &mut Writer::new(out, protocol)),
+            Self::Store(Err(error), protocol) => Writer::new(out, protocol).error(&error::text(&error)),
+        }
+    }
+}
+
+fn write(reply: &Reply, writer: &mut Writer<'_>) {
+    match reply {
+        Reply::Ok => writer.simple("OK"),
+        Reply::Nil => writer.null(),
+        Reply::Int(number) => writer.int(*number),
+        Reply::Bulk(bytes) => writer.bulk(bytes),
+        Reply::Array(values) => {
+            writer.array(values.len());
+            for value in values {
+                match value {
+                    None => writer.null(),
+                    Some(bytes) => writer.bulk(bytes),
+                }
+            }
+        }
+        Reply::Type(kind) => writer.simple(kind.name()),
+        Reply::Error(error) => writer.error(&error.to_string()),
+    }
+}

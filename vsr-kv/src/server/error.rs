@@ -1,0 +1,41 @@
+//! Requests that got no reply, in the words of Redis.
+//!
+//! Clients retry after CLUSTERDOWN and TRYAGAIN, so these two are said only of what was not executed (decision 8 of the protocol).
+//! An unknown outcome is said to be unknown, and the connection stays open: a client that is cut off retries too.
+
+use vsr_actor::{Outcome, RequestError};
+
+pub(super) fn text(error: &RequestError) -> String {
+    match (error.outcome(), error) {
+        (Outcome::NotExecuted, RequestError::Overloaded { .. }) => format!("TRYAGAIN {error}"),
+        (Outcome::NotExecuted, RequestError::NoPrimary { .. } | RequestError::Stopped { .. }) => {
+            format!("CLUSTERDOWN {error}")
+        }
+        (Outcome::NotExecuted, _) => format!("ERR {error}; it was not executed"),
+        (Outcome::Unknown, _) => format!("ERR UNKNOWNOUTCOME {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn clients_are_told_to_retry_only_what_was_not_executed() {
+        let waited = Duration::from_secs(1);
+        let told = [
+            (RequestError::NoPrimary { waited }, "CLUSTERDOWN "),
+            (RequestError::Overloaded { waited }, "TRYAGAIN "),
+            (RequestError::Stopped { outcome: Outcome::NotExecuted }, "CLUSTERDOWN "),
+            (RequestError::Stopped { outcome: Outcome::Unknown }, "ERR UNKNOWNOUTCOME "),
+            (RequestError::Deadline { waited }, "ERR UNKNOWNOUTCOME "),
+            (RequestError::SessionEvicted, "ERR UNKNOWNOUTCOME "),
+            (RequestError::ReplyGone, "ERR UNKNOWNOUTCOME "),
+            (RequestError::TooLarge { bytes: 2, bytes_max: 1 }, "ERR the operation has 2 bytes"),
+        ];
+        for (error, start) in told {
+            assert!(text(&error).starts_with(start), "{}", text(&error));
+        }
+    }
+}

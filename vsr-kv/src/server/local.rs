@@ -1,0 +1,281 @@
+//! Commands a connection answers itself.
+
+mod client;
+mod info;
+
+use super::{Backend, Shared, session::Session};
+use crate::command::{self, ErrorText, readable, unknown_subcommand, wrong_arity};
+use crate::resp::{Protocol, Writer};
+use crate::store::parse_integer;
+use bytes::{Bytes, BytesMut};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Which of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Local {
+    Auth,
+    Client,
+    Command,
+    Config,
+    Echo,
+    Hello,
+    Info,
+    Ping,
+    Quit,
+    Reset,
+    Role,
+    Select,
+    Status,
+    Time,
+}
+
+/// The version of Redis whose commands these are: what clients decide by.
+pub(super) const REDIS_VERSION: &str = "7.4.0";
+
+/// Answers a request at the end of `out`.
+pub(super) fn answer<B: Backend>(
+    local: Local,
+    words: &[Bytes],
+    session: &mut Session,
+    shared: &Shared<B>,
+    out: &mut BytesMut,
+) {
+    let result = match local {
+        Local::Auth => auth(words).map(|()| writer(out, session).simple("OK")),
+        Local::Client => client::answer(words, session, shared.address, out),
+        Local::Command => command::command(words, &mut writer(out, session)),
+        Local::Config => config(words, shared, &mut writer(out, session)),
+        Local::Echo => {
+            writer(out, session).bulk(&words[1]);
+            Ok(())
+        }
+        Local::Hello => hello(words, session, out),
+        Local::Info => {
+            writer(out, session).verbatim(&info::text(&words[1..], shared));
+            Ok(())
+        }
+        Local::Ping => match words {
+            [_] => {
+                writer(out, session).simple("PONG");
+                Ok(())
+            }
+            [_, message] => {
+                writer(out, session).bulk(message);
+                Ok(())
+            }
+            _ => Err(wrong_arity("ping")),
+        },
+        Local::Quit => {
+            writer(out, session).simple("OK");
+            session.ends = true;
+            Ok(())
+        }
+        Local::Reset => {
+            session.reset();
+            writer(out, session).simple("RESET");
+            Ok(())
+        }
+        Local::Role => {
+            let mut writer = writer(out, session);
+            writer.array(3);
+            writer.bulk(b"master");
+            writer.int(0);
+            writer.array(0);
+            Ok(())
+        }
+        Local::Select => select(words).map(|()| writer(out, session).simple("OK")),
+        Local::Status => {
+            status(shared, &mut writer(out, session));
+            Ok(())
+        }
+        Local::Time => {
+            time(&mut writer(out, session));
+            Ok(())
+        }
+    };
+    if let Err(text) = result {
+        writer(out, session).error(&text);
+    }
+}
+
+fn writer<'a>(out: &'a mut BytesMut, session: &Session) -> Writer<'a> {
+    Writer::new(out, session.protocol)
+}
+
+fn auth(words: &[Bytes]) -> Result<(), ErrorText> {
+    match words {
+        [_, _] => Err("ERR AUTH <password> called without any password configured for the default user. \
+             Are you sure your configuration is correct?"
+            .into()),
+        [_, user, _] => check_user(user),
+        _ => Err("ERR syntax error".into()),
+    }
+}
+
+/// The default user has no password, so any will do.
+fn check_user(user: &[u8]) -> Result<(), ErrorText> {
+    if user == b"default" {
+        Ok(())
+    } else {
+        Err("WRONGPASS invalid username-password pair or user is disabled.".into())
+    }
+}
+
+fn select(words: &[Bytes]) -> Result<(), ErrorText> {
+    match parse_integer(&words[1]) {
+        Some(0) => Ok(()),
+        Some(_) => Err("ERR DB index is out of range".into()),
+        None => Err("ERR value is not an integer or out of range".into()),
+    }
+}
+
+fn hello(words: &[Bytes], session: &mut Session, out: &mut BytesMut) -> Result<(), ErrorText> {
+    let mut protocol = session.protocol;
+    let mut name = None;
+    if let Some(version) = words.get(1) {
+        protocol = match parse_integer(version) {
+            Some(2) => Protocol::Resp2,
+            Some(3) => Protocol::Resp3,
+            Some(_) => return Err("NOPROTO unsupported protocol version".into()),
+            None => return Err("ERR Protocol version is not an integer or out of range".into()),
+        };
+        let mut options = &words[2..];
+        while let Some(option) = options.first() {
+            options = match options {
+                [_, user, _, rest @ ..] if option.eq_ignore_ascii_case(b"AUTH") => {
+                    check_user(user)?;
+                    rest
+                }
+                [_, new_name, rest @ ..] if option.eq_ignore_ascii_case(b"SETNAME") => {
+                    name = Some(client::name(new_name)?);
+                    rest
+                }
+                _ => {
+                    return Err(
+                        format!("ERR Syntax error in HELLO option '{}'", readable(option, 128)).into()
+                    );
+                }
+            };
+        }
+    }
+    session.protocol = protocol;
+    if let Some(name) = name {
+        session.name = name;
+    }
+    // redis-cli wants the keys, and the value of `version`, to be byte strings.
+    let mut writer = writer(out, session);
+    writer.map(7);
+    let text = |writer: &mut Writer<'_>, key: &str, value: &str| {
+        writer.bulk(key.as_bytes());
+        writer.bulk(value.as_bytes());
+    };
+    text(&mut writer, "server", "redis");
+    text(&mut writer, "version", REDIS_VERSION);
+    writer.bulk(b"proto");
+    writer.int(if protocol == Protocol::Resp3 { 3 } else { 2 });
+    writer.bulk(b"id");
+    writer.int(session.id.cast_signed());
+    text(&mut writer, "mode", "standalone");
+    text(&mut writer, "role", "master");
+    writer.bulk(b"modules");
+    writer.array(0);
+    Ok(())
+}
+
+fn config<B: Backend>(words: &[Bytes], shared: &Shared<B>, writer: &mut Writer<'_>) -> Result<(), ErrorText> {
+    if !words[1].eq_ignore_ascii_case(b"GET") {
+        let known = [&b"SET"[..], b"REWRITE", b"RESETSTAT"];
+        return Err(match known.iter().find(|known| words[1].eq_ignore_ascii_case(known)) {
+            Some(known) => format!("ERR CONFIG {} is not supported yet", readable(known, 16)).into(),
+            None => unknown_subcommand(&words[1]),
+        });
+    }
+    if words.len() < 3 {
+        return Err(wrong_arity("config|get"));
+    }
+    let known = [
+        ("appendonly", "no".to_owned()),
+        ("databases", "1".to_owned()),
+        ("maxclients", shared.settings.connections_max.to_string()),
+        ("maxmemory", "0".to_owned()),
+        ("proto-max-bulk-len", shared.settings.requests.bulk_bytes_max.to_string()),
+        ("save", String::new()),
+    ];
+    let wanted: Vec<_> = known
+        .iter()
+        .filter(|(name, _)| words[2..].iter().any(|pattern| matches(pattern, name.as_bytes())))
+        .collect();
+    writer.map(wanted.len());
+    for (name, value) in wanted {
+        writer.bulk(name.as_bytes());
+        writer.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+/// Patterns with `*` and `?`. The work is bounded by the length of the pattern times that of the name.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    // reached[i]: the pattern so far can match the first i bytes of the name.
+    let mut reached = vec![false; name.len() + 1];
+    reached[0] = true;
+    for byte in pattern {
+        if *byte == b'*' {
+            let first = reached.iter().position(|reached| *reached).unwrap_or(reached.len());
+            reached[first..].fill(true);
+        } else {
+            for at in (0..name.len()).rev() {
+                reached[at + 1] = reached[at] && (*byte == b'?' || byte.eq_ignore_ascii_case(&name[at]));
+            }
+            reached[0] = false;
+        }
+    }
+    reached[name.len()]
+}
+
+fn status<B: Backend>(shared: &Shared<B>, writer: &mut Writer<'_>) {
+    let replicas = shared.backend.replicas();
+    writer.array(replicas.len());
+    for replica in replicas {
+        writer.map(7);
+        writer.bulk(b"id");
+        writer.int(replica.id.cast_signed());
+        writer.bulk(b"state");
+        writer.bulk(replica.state.as_bytes());
+        writer.bulk(b"primary");
+        writer.bulk(if replica.is_primary { b"yes" } else { b"no" });
+        let numbers = [
+            ("view", replica.view),
+            ("op", replica.op),
+            ("commit", replica.commit),
+            ("applied", replica.applied),
+        ];
+        for (key, number) in numbers {
+            writer.bulk(key.as_bytes());
+            writer.int(number.cast_signed());
+        }
+    }
+}
+
+fn time(writer: &mut Writer<'_>) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    writer.array(2);
+    writer.bulk(since.as_secs().to_string().as_bytes());
+    writer.bulk(since.subsec_micros().to_string().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, fits) in
+            [("save", true), ("SAVE", true), ("*", true), ("s*e", true), ("?ave", true), ("**a*", true)]
+        {
+            assert_eq!(matches(pattern.as_bytes(), b"save"), fits, "{pattern}");
+        }
+        for pattern in ["", "sav", "saves", "?", "a*", "*a"] {
+            assert!(!matches(pattern.as_bytes(), b"save"), "{pattern}");
+        }
+    }
+}
