@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The examples are the files beside this directory; this library holds nothing.

@@ -76,7 +76,8 @@ fn format() -> impl bincode::config::Config {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {
     fn encode(&self, into: &mut Vec<u8>) {
-        bincode::serde::encode_into_std_write(self, into, format()).expect("a Vec takes all, and serde types of operations can be written");
+        bincode::serde::encode_into_std_write(self, into, format())
+            .expect("a Vec takes all, and serde types of operations can be written");
     }
 
     fn decode(from: Bytes) -> Result<Self, PayloadError> {
@@ -104,7 +105,9 @@ impl Payload for Raw {
 }
 
 /// A consistent view of the state, taken between two operations; writing it out may happen later and elsewhere.
-pub struct Frozen(Box<dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send>);
+pub struct Frozen(Box<WriteState>);
+
+type WriteState = dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send;
 
 impl Frozen {
     /// A view that is written by calling `write` once.
@@ -147,12 +150,14 @@ pub trait Snapshot: Send + 'static {
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Snapshot for T {
     fn snapshot(&self) -> Frozen {
-        let bytes = bincode::serde::encode_to_vec(self, bincode::config::standard()).map_err(io::Error::other);
+        let bytes =
+            bincode::serde::encode_to_vec(self, bincode::config::standard()).map_err(io::Error::other);
         Frozen::new(move |to| to.write_all(&bytes?))
     }
 
     fn restore(&mut self, mut from: &mut dyn io::Read) -> io::Result<()> {
-        *self = bincode::serde::decode_from_std_read(&mut from, bincode::config::standard()).map_err(io::Error::other)?;
+        *self = bincode::serde::decode_from_std_read(&mut from, bincode::config::standard())
+            .map_err(io::Error::other)?;
         Ok(())
     }
 }

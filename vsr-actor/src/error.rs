@@ -1,6 +1,8 @@
-//! What a request can come to when it does not come to a reply.
+//! What can go wrong, and what is known then.
 
+use crate::{ConfigError, StorageError};
 use std::time::Duration;
+use vsr_core::{OpNumber, ReplicaId, StartError, StopReason};
 
 /// What is known of a request that got no reply (decision 8 of the protocol).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +23,7 @@ pub enum RequestError {
         /// How long the request waited.
         waited: Duration,
     },
-    /// The replicas had no room before the deadline. Not executed.
+    /// There was no room for the request before the deadline, or not at once for `try_submit`. Not executed.
     #[error("overloaded: no room for the request within {waited:?}")]
     Overloaded {
         /// How long the request waited.
@@ -47,10 +49,15 @@ pub enum RequestError {
     /// The request was executed, but its reply is not kept any more.
     #[error("the request was executed, but its reply is gone")]
     ReplyGone,
+    /// The group says that the request's number was used for another operation. This is a bug of the client library: please report it.
+    #[error(
+        "the group knows another operation under this request's number: a bug in the client, please report it"
+    )]
+    Conflict,
     /// The reply cannot be read as the type the client expects.
     #[error("the reply cannot be read: {0}")]
     Reply(#[from] crate::PayloadError),
-    /// All replicas this client knows are stopped for good. `executed` says what is known of the request.
+    /// All replicas this client knows are stopped for good. `outcome` says what is known of the request.
     #[error("all replicas this client knows have stopped")]
     Stopped {
         /// What is known of the request.
@@ -64,7 +71,11 @@ impl RequestError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::NoPrimary { .. } | Self::Overloaded { .. } | Self::TooLarge { .. } => Outcome::NotExecuted,
-            Self::Deadline { .. } | Self::SessionEvicted | Self::ReplyGone | Self::Reply(_) => Outcome::Unknown,
+            Self::Deadline { .. }
+            | Self::SessionEvicted
+            | Self::ReplyGone
+            | Self::Conflict
+            | Self::Reply(_) => Outcome::Unknown,
             Self::Stopped { outcome } => *outcome,
         }
     }
@@ -74,4 +85,100 @@ impl RequestError {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::NoPrimary { .. } | Self::Overloaded { .. })
     }
+}
+
+/// Why a replica did not start, or does not run any more.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplicaError {
+    /// The configuration breaks a rule.
+    #[error("the configuration is not valid: {0}")]
+    Config(#[from] ConfigError),
+    /// The protocol refused to start.
+    #[error("the replica cannot start: {0}")]
+    Start(#[from] StartError),
+    /// The storage failed.
+    #[error("the storage failed: {0}")]
+    Storage(#[from] StorageError),
+    /// The protocol fenced the replica off.
+    #[error("the replica stopped: {0}")]
+    Fenced(#[from] StopReason),
+    /// The user's code could not apply a committed operation: it panicked, or could not read it. The replica's state is discarded.
+    /// Started again, the replica meets the same operation: the cure is code that can apply it.
+    #[error("poisoned at {op}: {reason}")]
+    Poisoned {
+        /// The operation.
+        op: OpNumber,
+        /// What the panic, or the failed reading, said.
+        reason: String,
+    },
+    /// Another callback of the user's code panicked or failed.
+    #[error("{callback} failed: {reason}")]
+    Callback {
+        /// The name of the method.
+        callback: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// An assertion of this library failed. Please report it.
+    #[error("a broken assertion, please report it: {reason}")]
+    Bug {
+        /// What it said.
+        reason: String,
+    },
+    /// The task was aborted: by [`Cluster::crash`](crate::Cluster::crash), by dropping the last handle, or with its runtime.
+    #[error("the replica's task was aborted")]
+    Aborted,
+}
+
+/// Why something could not be done with an in-process cluster.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// There is no such replica.
+    #[error("there is no {id} in this cluster")]
+    NoSuchReplica {
+        /// Which one was asked for.
+        id: ReplicaId,
+    },
+    /// The replica does not run.
+    #[error("{id} is not running")]
+    NotRunning {
+        /// Which one.
+        id: ReplicaId,
+    },
+    /// The replica runs.
+    #[error("{id} is running: crash it first")]
+    Running {
+        /// Which one.
+        id: ReplicaId,
+    },
+    /// A replica did not start, or had stopped by itself.
+    #[error("{id}: {error}")]
+    Replica {
+        /// Which one.
+        id: ReplicaId,
+        /// Why.
+        #[source]
+        error: ReplicaError,
+    },
+    /// The configuration breaks a rule.
+    #[error("the configuration is not valid: {0}")]
+    Config(#[from] ConfigError),
+    /// No primary was found in time.
+    #[error("no primary within {waited:?}: {replicas}")]
+    NoPrimary {
+        /// How long it was waited for.
+        waited: Duration,
+        /// What each replica was doing.
+        replicas: String,
+    },
+    /// The running replicas did not come to the same state in time.
+    #[error("not converged within {waited:?}: {replicas}")]
+    NotConverged {
+        /// How long it was waited for.
+        waited: Duration,
+        /// What each replica was doing.
+        replicas: String,
+    },
 }

@@ -1,8 +1,52 @@
-//! Replicated actors for tokio.
+//! Replicated actors for tokio: write one method, survive the loss of any minority of replicas.
+//!
+//! A [`StateMachine`] says what an operation does; this crate runs it on several replicas with Viewstamped Replication. [`Client`]
+//! sends operations, each executed exactly once and linearizably. [`Cluster`] is a whole group in one process, for embedding and for
+//! tests; [`Builder`] starts one replica behind a [`Transport`] of your own; [`linearizability`] checks what clients saw.
+//!
+//! The rooms: `replica_task` waits, steps the protocol of [`vsr_core`] and carries its effects out; `client` numbers, sends and
+//! resends requests; `transport` and `storage` are the outside; `observe` is the only place that knows tracing and metrics.
 #![deny(missing_docs)]
 
+mod builder;
 mod callbacks;
+mod client;
+mod clock;
+mod cluster;
+mod config;
+mod control;
+mod door;
 mod error;
+mod handle;
+pub mod linearizability;
+mod machine;
+mod observe;
+mod replica_task;
+mod replies;
+mod status;
+mod storage;
+mod transport;
+mod waiters;
 
+pub use builder::Builder;
 pub use callbacks::{Commit, Frozen, Payload, PayloadError, Raw, Snapshot, StateMachine};
-pub use error::{Outcome, RequestError};
+pub use client::{Client, Ticket};
+pub use cluster::{Cluster, ClusterBuilder};
+pub use config::{ClientConfig, Config, ConfigError, Mailboxes};
+pub use error::{ClusterError, Outcome, ReplicaError, RequestError};
+pub use handle::Handle;
+pub use replies::{InProcessReplies, Replies, ReplyTo, Waiting};
+pub use status::{Health, Status, WatchStatus};
+pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};
+pub use transport::{
+    Transport,
+    in_process::{Rule, Verdict},
+};
+pub use vsr_core;
+pub use vsr_core::{Limits, Message, OpNumber, ReplicaId, ReplicatedLimits, StatusName, ViewNumber};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{Client, Cluster, Commit, Snapshot, StateMachine};
+    pub use serde::{Deserialize, Serialize};
+}

@@ -1,0 +1,26 @@
+//! What the documentation promises about the examples' length.
+
+/// Lines that are neither blank nor a comment.
+fn code_lines(source: &str) -> usize {
+    source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+#[test]
+fn the_counter_takes_at_most_25_lines() {
+    let lines = code_lines(include_str!("counter.rs"));
+    assert!(lines <= 25, "the counter has {lines} lines of code");
+}
+
+#[test]
+fn a_custom_transport_takes_at_most_30_lines_more() {
+    let counter = code_lines(include_str!("counter.rs"));
+    let lines = code_lines(include_str!("custom_transport.rs"));
+    assert!(lines <= counter + 30, "the custom transport has {lines} lines of code, the counter {counter}");
+}
+
+#[test]
+fn the_counter_is_the_one_of_the_readers_first_minute() {
+    // One dependency line for the library; serde's derives and tokio's macros are the user's own.
+    let source = include_str!("counter.rs");
+    assert!(source.contains("use vsr_actor::prelude::*;") && !source.contains("vsr_core"));
+}

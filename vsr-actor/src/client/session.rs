@@ -1,0 +1,293 @@
+//! A client's session: numbers its requests, keeps them until they are answered, and sends them in order (decision 6).
+
+use super::{queue::Queue, waiter::Waiter};
+use crate::{Outcome, ReplyTo, RequestError, config::entropy, door::Submission};
+use bytes::Bytes;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    time::Instant,
+};
+use vsr_core::{ClientId, Origin, Refusal, Request, RequestNumber, SessionId, checksum};
+
+/// An error, and who must hear of it.
+pub(crate) type Told<R> = (ReplyTo<R>, RequestError);
+pub(crate) type Lane<R> = mpsc::Sender<Submission<R>>;
+
+/// What one client and its clones share.
+pub(crate) struct Session<R> {
+    state: Mutex<State<R>>,
+    /// Wakes the driver.
+    pub(super) nudge: Notify,
+    /// A permit for each request of the window that is not in use.
+    pub(super) room: Semaphore,
+    pub(super) operation_bytes_max: usize,
+}
+
+pub(super) struct State<R> {
+    /// Goes up with each new session: copies of requests of earlier ones mean nothing any more.
+    generation: u32,
+    client: ClientId,
+    id: Option<SessionId>,
+    /// A registration is under way, or was refused and waits for the next attempt.
+    registering: bool,
+    register_refusal: Option<Refusal>,
+    pub(super) queue: Queue<R>,
+    /// How many requests at the front of the queue were handed to the home of now.
+    sent: usize,
+    lane: Option<Lane<R>>,
+    /// An answer came since the driver looked last.
+    pub(super) progress: bool,
+    /// When the driver looks again by itself; `None`: not before it is nudged.
+    pub(super) wake_at: Option<Instant>,
+    closed: bool,
+}
+
+/// What stopped the sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pumped {
+    /// Nothing: all is sent.
+    All,
+    /// The home's mailbox is full.
+    Full,
+    /// There is no home, or no session yet.
+    Waiting,
+}
+
+impl<R> Session<R> {
+    pub(crate) fn new(window: usize, operation_bytes_max: usize) -> Arc<Self> {
+        let state = State {
+            generation: 0,
+            client: draw_client(),
+            id: None,
+            registering: false,
+            register_refusal: None,
+            queue: Queue::default(),
+            sent: 0,
+            lane: None,
+            progress: false,
+            wake_at: None,
+            closed: false,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            nudge: Notify::new(),
+            room: Semaphore::new(window),
+            operation_bytes_max,
+        })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State<R>> {
+        // No code of the user runs under this lock, and the library's own does not panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request, for which a permit of `room` was taken, and sends it if its turn has come.
+    pub(super) fn submit(
+        self: &Arc<Self>,
+        operation: &[u8],
+        to: ReplyTo<R>,
+        now: Instant,
+        deadline: Duration,
+    ) -> Result<(), RequestError> {
+        let checksum = checksum(operation);
+        let nudge = {
+            let mut state = self.state();
+            if state.closed {
+                return Err(RequestError::Stopped { outcome: Outcome::NotExecuted });
+            }
+            let deadline = state.queue.push(operation, checksum, to, now, deadline);
+            let pumped = state.pump(self, None);
+            let late = state.wake_at.is_none_or(|at| deadline < at);
+            late || pumped == Pumped::Full || (state.id.is_none() && !state.registering)
+        };
+        if nudge {
+            self.nudge.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(super) fn complete(&self, generation: u32, number: u64) -> Option<ReplyTo<R>> {
+        let (to, freed) = {
+            let mut state = self.state();
+            if state.generation != generation {
+                return None;
+            }
+            state.progress = true;
+            let (to, freed) = state.queue.answer(number);
+            state.sent = state.sent.saturating_sub(freed);
+            (to, freed)
+        };
+        if freed > 0 {
+            self.room.add_permits(freed);
+        }
+        to
+    }
+
+    pub(super) fn refuse(&self, generation: u32, number: u64, refusal: Refusal) -> Vec<Told<R>> {
+        let mut state = self.state();
+        if state.generation != generation {
+            return Vec::new();
+        }
+        if number == 0 {
+            state.register_refusal = Some(refusal);
+            return Vec::new();
+        }
+        state.queue.came_back(number, Some(refusal));
+        if refusal != Refusal::TooLarge {
+            return Vec::new();
+        }
+        drop(state);
+        // Only if the replica is configured with a smaller limit than the client was. The number cannot be skipped and its operation
+        // will never be taken: the session has come to its end.
+        self.evict(generation)
+    }
+
+    pub(super) fn lost(&self, generation: u32, number: u64, taken: bool) {
+        {
+            let mut state = self.state();
+            if state.generation != generation {
+                return;
+            }
+            match (number, taken) {
+                (0, _) => state.registering = false,
+                (_, true) => state.queue.vanished(number),
+                (_, false) => state.queue.came_back(number, None),
+            }
+        }
+        self.nudge.notify_one();
+    }
+
+    pub(super) fn registered(&self, generation: u32, id: SessionId) {
+        {
+            let mut state = self.state();
+            if state.generation != generation || state.id.is_some() {
+                return;
+            }
+            state.id = Some(id);
+            state.register_refusal = None;
+            state.progress = true;
+        }
+        self.nudge.notify_one();
+    }
+
+    /// The session is gone: what was sent is unknown, what was not goes to a new session (decision 7).
+    pub(super) fn evict(&self, generation: u32) -> Vec<Told<R>> {
+        let (told, freed) = {
+            let mut state = self.state();
+            if state.generation != generation {
+                return Vec::new();
+            }
+            state.generation = state.generation.wrapping_add(1);
+            state.client = draw_client();
+            state.id = None;
+            state.registering = false;
+            state.sent = 0;
+            state.queue.evict()
+        };
+        self.room.add_permits(freed);
+        self.nudge.notify_one();
+        told
+    }
+
+    /// Nobody will answer any more.
+    pub(super) fn close(&self) -> Vec<Told<R>> {
+        let (told, lane) = {
+            let mut state = self.state();
+            state.closed = true;
+            state.generation = state.generation.wrapping_add(1);
+            (state.queue.close(), state.lane.take())
+        };
+        self.room.close();
+        // Outside of the lock: the lane may hold waiters of this session.
+        drop(lane);
+        told
+    }
+}
+
+impl<R> State<R> {
+    /// Sends what was not sent to the home of now, in order. The first message uses `permit`, if there is one.
+    pub(super) fn pump(
+        &mut self,
+        session: &Arc<Session<R>>,
+        mut permit: Option<mpsc::OwnedPermit<Submission<R>>>,
+    ) -> Pumped {
+        let Some(lane) = &self.lane else { return Pumped::Waiting };
+        let mut send = |request, number, generation| {
+            let submission =
+                |request| Submission { request, waiter: Waiter::new(session, generation, number) };
+            // A place is reserved first: a waiter that came back from a full lane would be dropped under its session's lock.
+            match permit.take() {
+                Some(permit) => drop(permit.send(submission(request))),
+                None => match lane.try_reserve() {
+                    Ok(permit) => permit.send(submission(request)),
+                    Err(mpsc::error::TrySendError::Full(())) => return Err(Pumped::Full),
+                    Err(mpsc::error::TrySendError::Closed(())) => return Err(Pumped::Waiting),
+                },
+            }
+            Ok(())
+        };
+        let Some(id) = self.id else {
+            if self.registering || self.queue.is_empty() {
+                return Pumped::Waiting;
+            }
+            let request =
+                Request { origin: Origin::Register { client: self.client }, operation: Bytes::new() };
+            return match send(request, 0, self.generation) {
+                Ok(()) => {
+                    self.registering = true;
+                    Pumped::Waiting
+                }
+                Err(stopped) => stopped,
+            };
+        };
+        let acked_below = RequestNumber(self.queue.base());
+        while self.sent < self.queue.len() {
+            let number = self.queue.base() + self.sent as u64;
+            let item = self.queue.at(self.sent);
+            if !item.is_answered() {
+                let origin = Origin::Request {
+                    session: id,
+                    request: RequestNumber(number),
+                    acked_below,
+                    checksum: item.checksum(),
+                };
+                let request = Request { origin, operation: item.operation() };
+                if let Err(stopped) = send(request, number, self.generation) {
+                    return stopped;
+                }
+                item.went_out();
+            }
+            self.sent += 1;
+        }
+        Pumped::All
+    }
+
+    /// Everything unanswered is to be sent again.
+    pub(super) fn resend(&mut self) {
+        self.sent = 0;
+        self.registering = false;
+    }
+
+    /// Sets where requests go from now on. Returns the old lane, to be dropped without the lock.
+    #[must_use]
+    pub(super) fn set_lane(&mut self, lane: Option<Lane<R>>) -> Option<Lane<R>> {
+        std::mem::replace(&mut self.lane, lane)
+    }
+
+    pub(super) fn lane(&self) -> Option<&Lane<R>> {
+        self.lane.as_ref()
+    }
+
+    /// Gives up requests whose deadline has passed; how many left the queue, and whom to tell.
+    pub(super) fn expire(&mut self, now: Instant) -> (usize, Vec<Told<R>>) {
+        self.queue.expire(now, self.register_refusal, &mut self.sent)
+    }
+}
+
+fn draw_client() -> ClientId {
+    ClientId(u128::from(entropy()) << 64 | u128::from(entropy()))
+}

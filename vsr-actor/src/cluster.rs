@@ -1,0 +1,442 @@
+//! A whole group in one process: to embed it, and to see how a state machine behaves when replicas die and networks break.
+
+use crate::{
+    Builder, Client, ClusterError, Config, Handle, MemoryStorage, Rule, StateMachine, Status, Transport,
+    Verdict,
+    builder::Place,
+    client::Preference,
+    clock::Clock,
+    door::{Doors, doors},
+    transport::in_process::{InProcess, Network},
+};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+use tokio::{runtime::Handle as Runtime, sync::mpsc, time::timeout};
+use vsr_core::{Message, ReplicaId, StatusName};
+
+/// The replicas of a group, all in this process, with ids 0 to N − 1. Each keeps its log in memory that survives the crash of its
+/// task, not that of the process.
+///
+/// Dropping the cluster crashes all replicas.
+///
+/// ```
+/// use vsr_actor::prelude::*;
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Counter { total: i64 }
+///
+/// impl StateMachine for Counter {
+///     type Operation = i64;
+///     type Reply = i64;
+///     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::in_process(3, Counter::default).await?;
+/// let counter = cluster.client();
+/// assert_eq!(counter.request(5).await?, 5);
+/// cluster.crash(cluster.primary().await?).await?; // the others take over
+/// assert_eq!(counter.request(7).await?, 12); // exactly once, without a line of retry code
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
+pub struct Cluster<M: StateMachine> {
+    config: Config,
+    factory: Arc<dyn Fn() -> M + Send + Sync>,
+    wrap: Option<Wrap>,
+    members: Vec<ReplicaId>,
+    slots: Vec<Slot<M>>,
+    network: Arc<Network>,
+    doors: Doors<M::Reply>,
+    clock: Clock,
+    runtime: Runtime,
+}
+
+type Wrap = Box<dyn Fn(ReplicaId, Box<dyn Transport>) -> Box<dyn Transport> + Send + Sync>;
+
+/// One replica's place: what stays when its task goes.
+struct Slot<M: StateMachine> {
+    storage: MemoryStorage,
+    state: Mutex<SlotState<M>>,
+}
+
+struct SlotState<M: StateMachine> {
+    handle: Option<Handle<M>>,
+    /// What was known of it when it crashed.
+    last: Option<Status>,
+    starts: u64,
+}
+
+/// How long [`Cluster::primary`] and [`Cluster::await_convergence`] wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl<M: StateMachine> Cluster<M> {
+    /// Starts `n` replicas with the default configuration. `factory` makes the state before the first operation; it is called for
+    /// each start of each replica. Returns before the group has formed: the first requests wait for that.
+    ///
+    /// # Errors
+    /// A number of replicas that is not between 1 and 63.
+    pub async fn in_process(
+        n: usize,
+        factory: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Result<Self, ClusterError> {
+        Self::builder(n, factory).start().await
+    }
+
+    /// The same with settings.
+    pub fn builder(n: usize, factory: impl Fn() -> M + Send + Sync + 'static) -> ClusterBuilder<M> {
+        ClusterBuilder { n, factory: Arc::new(factory), config: Config::default(), wrap: None }
+    }
+
+    /// A new client of the group. It talks to the primary, and finds another replica when that one is gone.
+    #[must_use]
+    pub fn client(&self) -> Client<M> {
+        Client::start(&self.config, self.doors.subscribe(), Preference::Primary, &self.runtime, None)
+    }
+
+    /// A new client that talks to one replica as long as that one answers, to others meanwhile.
+    ///
+    /// # Errors
+    /// There is no such replica.
+    pub fn client_at(&self, id: ReplicaId) -> Result<Client<M>, ClusterError> {
+        let preference = Preference::Replica(self.index_of(id)?);
+        Ok(Client::start(&self.config, self.doors.subscribe(), preference, &self.runtime, None))
+    }
+
+    /// The ids of all replicas.
+    #[must_use]
+    pub fn ids(&self) -> &[ReplicaId] {
+        &self.members
+    }
+
+    /// The handle of a running replica.
+    ///
+    /// # Errors
+    /// There is no such replica, or it was crashed.
+    pub fn handle(&self, id: ReplicaId) -> Result<Handle<M>, ClusterError> {
+        self.slots[self.index_of(id)?].state().handle.clone().ok_or(ClusterError::NotRunning { id })
+    }
+
+    /// What each replica knows of itself, or knew when it crashed, in the order of their ids.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<Status> {
+        let status = |slot: &Slot<M>| {
+            let state = slot.state();
+            state.handle.as_ref().map(Handle::status).or_else(|| state.last.clone())
+        };
+        self.slots.iter().filter_map(status).collect()
+    }
+
+    /// The primary of the latest view that a quorum is in; waits for one for at most 30 s. Cancel-safe.
+    ///
+    /// # Errors
+    /// There is no primary, and none came up in that time.
+    pub async fn primary(&self) -> Result<ReplicaId, ClusterError> {
+        let quorum = self.members.len() / 2 + 1;
+        let primary = |statuses: &[Status]| {
+            let normal =
+                |status: &&Status| status.health.is_running() && status.protocol.status == StatusName::Normal;
+            let primaries = statuses.iter().filter(normal).filter(|status| status.protocol.is_primary);
+            let latest = primaries.max_by_key(|status| status.protocol.view)?.protocol;
+            let followers =
+                statuses.iter().filter(normal).filter(|status| status.protocol.view == latest.view);
+            (followers.count() >= quorum).then_some(latest.replica)
+        };
+        self.until(primary)
+            .await
+            .ok_or_else(|| ClusterError::NoPrimary { waited: PATIENCE, replicas: self.describe() })
+    }
+
+    /// Waits until all running replicas are in one view, with everything in their logs committed and applied; at most 30 s. Only
+    /// useful while no requests are under way, and with all running replicas connected. Cancel-safe.
+    ///
+    /// # Errors
+    /// It did not come to that.
+    pub async fn await_convergence(&self) -> Result<(), ClusterError> {
+        let converged = |statuses: &[Status]| {
+            let mut running =
+                statuses.iter().filter(|status| status.health.is_running()).map(|status| status.protocol);
+            let first = running.next()?;
+            let settled = |status: &vsr_core::Status| {
+                status.status == StatusName::Normal
+                    && status.op == status.commit
+                    && status.op == status.applied
+            };
+            let same =
+                running.all(|other| settled(&other) && (other.view, other.op) == (first.view, first.op));
+            (settled(&first) && same).then_some(())
+        };
+        self.until(converged)
+            .await
+            .ok_or_else(|| ClusterError::NotConverged { waited: PATIENCE, replicas: self.describe() })
+    }
+
+    /// Ends a replica's task at once, as a crash of its process would. What its storage holds stays. Returns when the task is gone.
+    /// Not cancel-safe: dropped before it is ready, the replica may be going down still.
+    ///
+    /// # Errors
+    /// There is no such replica, or it is down already.
+    pub async fn crash(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        let slot = &self.slots[self.index_of(id)?];
+        let handle = slot.state().handle.take().ok_or(ClusterError::NotRunning { id })?;
+        self.network.disconnect(id);
+        handle.crash().await;
+        slot.state().last = Some(handle.status());
+        Ok(())
+    }
+
+    /// Starts a replica again on what its storage holds: after a crash, or after it stopped by itself.
+    ///
+    /// # Errors
+    /// There is no such replica, it runs, or it cannot start.
+    pub async fn restart(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        let index = self.index_of(id)?;
+        let slot = &self.slots[index];
+        let start = {
+            let mut state = slot.state();
+            if state.handle.as_ref().is_some_and(|handle| handle.status().health.is_running()) {
+                return Err(ClusterError::Running { id });
+            }
+            // One that stopped by itself is let go.
+            state.handle = None;
+            state.starts += 1;
+            state.starts
+        };
+        let (peers, lane) = mpsc::channel(self.config.mailboxes.peers);
+        self.network.connect(id, peers.clone());
+        let transport: Box<dyn Transport> = Box::new(InProcess::new(id, self.network.clone()));
+        let transport = match &self.wrap {
+            Some(wrap) => wrap(id, transport),
+            None => transport,
+        };
+        let mut builder = Builder::new(id, self.members.iter().copied(), (self.factory)())
+            .config(self.config.clone())
+            .transport(transport)
+            .storage(slot.storage.clone());
+        builder.place =
+            Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers: (peers, lane), start });
+        let handle = builder.start().await.map_err(|error| ClusterError::Replica { id, error })?;
+        slot.state().handle = Some(handle);
+        Ok(())
+    }
+
+    /// Empties the storage of a crashed replica, as if its disk were lost. The group takes what starts on it for a stranger.
+    ///
+    /// # Errors
+    /// There is no such replica, or it runs.
+    pub fn wipe(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        let slot = &self.slots[self.index_of(id)?];
+        if slot.state().handle.is_some() {
+            return Err(ClusterError::Running { id });
+        }
+        slot.storage.wipe();
+        Ok(())
+    }
+
+    /// Cuts the network into sides: replicas reach those on their own side only. Replicas that are on no side given here are together
+    /// on one more. Replaces the partition before. Clients of this process still reach every replica.
+    pub fn partition(&self, sides: &[&[ReplicaId]]) {
+        self.network.partition(sides);
+    }
+
+    /// Cuts one replica off from all others.
+    ///
+    /// # Errors
+    /// There is no such replica.
+    pub fn isolate(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        self.index_of(id)?;
+        self.network.isolate(id);
+        Ok(())
+    }
+
+    /// Ends every partition. Rules stay.
+    pub fn heal(&self) {
+        self.network.heal();
+    }
+
+    /// Makes a replica stand still: it handles nothing, and its mailboxes fill, until [`resume`](Self::resume). Takes effect with the
+    /// replica's next turn.
+    ///
+    /// # Errors
+    /// There is no such replica, or it does not run.
+    pub fn pause(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        self.handle(id)?.pause().pause();
+        Ok(())
+    }
+
+    /// Lets a paused replica go on.
+    ///
+    /// # Errors
+    /// There is no such replica, or it does not run.
+    pub fn resume(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        self.handle(id)?.pause().resume();
+        Ok(())
+    }
+
+    /// Decides, for as long as the returned value lives, what becomes of each message (from, to, message) between replicas. Of several
+    /// rules the strictest verdict counts. Called on the senders' tasks: it must not block.
+    pub fn rule(
+        &self,
+        rule: impl Fn(ReplicaId, ReplicaId, &Message) -> Verdict + Send + Sync + 'static,
+    ) -> Rule {
+        Rule::add(&self.network, rule)
+    }
+
+    /// Stops all replicas, without handing over. Requests under way may or may not be executed.
+    ///
+    /// # Errors
+    /// The first replica that had stopped by itself, and why. All are stopped nevertheless.
+    pub async fn shutdown(self) -> Result<(), ClusterError> {
+        let handles: Vec<_> = self.slots.iter().filter_map(|slot| slot.state().handle.take()).collect();
+        for handle in &handles {
+            handle.pause().resume();
+        }
+        let mut result = Ok(());
+        for handle in handles {
+            let ended = handle.end(false).await;
+            result = result.and(ended.map_err(|error| ClusterError::Replica { id: handle.id(), error }));
+        }
+        result
+    }
+
+    fn index_of(&self, id: ReplicaId) -> Result<usize, ClusterError> {
+        self.members.iter().position(|member| *member == id).ok_or(ClusterError::NoSuchReplica { id })
+    }
+
+    fn describe(&self) -> String {
+        self.statuses().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Waits until `holds` finds what it looks for in the statuses.
+    async fn until<T>(&self, holds: impl Fn(&[Status]) -> Option<T>) -> Option<T> {
+        let search = async {
+            loop {
+                // Followed before they are looked at: a change in between is not missed.
+                let changes = self.changes();
+                if let Some(found) = holds(&self.statuses()) {
+                    return found;
+                }
+                any(changes).await;
+            }
+        };
+        timeout(PATIENCE, search).await.ok()
+    }
+
+    /// A future for each running replica, ready when its status changes; and one for replicas coming and going.
+    fn changes(&self) -> Vec<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let mut doors = self.doors.subscribe();
+        let door = async move { drop(doors.changed().await) };
+        let mut changes: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> = vec![Box::pin(door)];
+        for slot in &self.slots {
+            let Some(mut status) = slot.state().handle.as_ref().map(Handle::watch_status) else { continue };
+            let _ = status.latest();
+            changes.push(Box::pin(async move {
+                if status.next().await.is_none() {
+                    // It has ended: no news from here.
+                    std::future::pending::<()>().await;
+                }
+            }));
+        }
+        changes
+    }
+}
+
+/// Ready when one of the futures is.
+async fn any(mut futures: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    poll_fn(|context| {
+        let ready = futures.iter_mut().any(|future| future.as_mut().poll(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+impl<M: StateMachine> Slot<M> {
+    fn state(&self) -> MutexGuard<'_, SlotState<M>> {
+        // Only single assignments happen under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Settings of an in-process cluster.
+#[must_use = "nothing runs before `start`"]
+pub struct ClusterBuilder<M> {
+    n: usize,
+    factory: Arc<dyn Fn() -> M + Send + Sync>,
+    config: Config,
+    wrap: Option<Wrap>,
+}
+
+impl<M: StateMachine> ClusterBuilder<M> {
+    /// Everything that has a number. Default: [`Config::default`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The seed of identities and timers. Default: a fresh one.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = Some(seed);
+        self
+    }
+
+    /// Puts something between each replica and the network; called at each start with the replica's id and its way to the others.
+    pub fn transport(
+        mut self,
+        wrap: impl Fn(ReplicaId, Box<dyn Transport>) -> Box<dyn Transport> + Send + Sync + 'static,
+    ) -> Self {
+        self.wrap = Some(Box::new(wrap));
+        self
+    }
+
+    /// Starts all replicas.
+    ///
+    /// # Errors
+    /// A configuration that breaks a rule, or a number of replicas that is not between 1 and 63.
+    pub async fn start(self) -> Result<Cluster<M>, ClusterError> {
+        let Self { n, factory, config, wrap } = self;
+        config.validate()?;
+        let members: Vec<_> = (0..u32::try_from(n).unwrap_or(u32::MAX).min(64)).map(ReplicaId).collect();
+        config.core(ReplicaId(0), members.clone(), 0).validate().map_err(crate::ConfigError::Protocol)?;
+        let slot = |_: &ReplicaId| Slot {
+            storage: MemoryStorage::default(),
+            state: Mutex::new(SlotState { handle: None, last: None, starts: 0 }),
+        };
+        let cluster = Cluster {
+            slots: members.iter().map(slot).collect(),
+            doors: doors(members.iter().copied()),
+            members,
+            config,
+            factory,
+            wrap,
+            network: Arc::new(Network::default()),
+            clock: Clock::new(),
+            runtime: Runtime::current(),
+        };
+        for id in cluster.members.clone() {
+            cluster.restart(id).await?;
+        }
+        Ok(cluster)
+    }
+}
+
+impl<M: StateMachine> fmt::Debug for Cluster<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("replicas", &self.statuses()).finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Debug for ClusterBuilder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterBuilder")
+            .field("n", &self.n)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

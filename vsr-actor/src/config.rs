@@ -1,0 +1,223 @@
+//! What a replica and its clients are told before they start.
+
+use serde::{Deserialize, Serialize};
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+use vsr_core::{ClusterId, GroupId, Limits, ReplicaId, ReplicatedLimits};
+
+/// How a replica and the clients made from it behave: the same for all replicas of a group, but for `seed`.
+///
+/// ```
+/// use std::time::Duration;
+/// use vsr_actor::Config;
+///
+/// let mut config = Config::default();
+/// config.heartbeat_interval = Duration::from_millis(20);
+/// config.heartbeat_timeout = Duration::from_millis(100);
+/// config.validate().expect("the time-out is more than twice the interval");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The cluster the group belongs to.
+    pub cluster: ClusterId,
+    /// The group the replicas belong to.
+    pub group: GroupId,
+    /// How often the primary speaks, and how often what got no answer is sent again. Default: 100 ms.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_interval: Duration,
+    /// How long a backup waits for its primary before it votes to leave the view. Default: 500 ms.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_timeout: Duration,
+    /// Bounds that are each replica's own business.
+    pub limits: Limits,
+    /// Bounds that shape the replicated state: equal on all replicas, and for the life of the group.
+    pub replicated: ReplicatedLimits,
+    /// Entropy for identities, jitter and nonces. Default: fresh at each start. With a seed, starts in one process are repeatable
+    /// as far as the order of tasks is.
+    pub seed: Option<u64>,
+    /// How much may wait for the replica's task.
+    pub mailboxes: Mailboxes,
+    /// How clients behave.
+    pub client: ClientConfig,
+}
+
+/// Capacity of a replica's three lanes, in messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Mailboxes {
+    /// Shutdown and other orders of the owner; a full lane makes the owner wait. Default: 64.
+    pub control: usize,
+    /// Messages of other replicas; what does not fit is dropped, and the protocol repairs it. Default: 1024.
+    pub peers: usize,
+    /// Requests of clients; a full lane makes clients wait. Default: 4096.
+    pub clients: usize,
+}
+
+/// What a client does when nobody says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// How long a request may take before its caller gets an error. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
+    /// How long the first attempt may go without an answer before everything unanswered is sent again. Default: 100 ms.
+    #[serde(with = "humantime_serde")]
+    pub retry_min: Duration,
+    /// Bound of the doubling of `retry_min`. Default: 1 s.
+    #[serde(with = "humantime_serde")]
+    pub retry_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cluster: ClusterId(0),
+            group: GroupId(0),
+            heartbeat_interval: Duration::from_millis(100),
+            heartbeat_timeout: Duration::from_millis(500),
+            limits: Limits::default(),
+            replicated: ReplicatedLimits::default(),
+            seed: None,
+            mailboxes: Mailboxes::default(),
+            client: ClientConfig::default(),
+        }
+    }
+}
+
+impl Default for Mailboxes {
+    fn default() -> Self {
+        Self { control: 64, peers: 1024, clients: 4096 }
+    }
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            retry_min: Duration::from_millis(100),
+            retry_max: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every rule a configuration must keep, before anything starts.
+    ///
+    /// # Errors
+    /// The first broken rule, by name and with the values that break it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let lanes = [
+            ("mailboxes.control", self.mailboxes.control),
+            ("mailboxes.peers", self.mailboxes.peers),
+            ("mailboxes.clients", self.mailboxes.clients),
+        ];
+        if let Some((name, _)) = lanes.into_iter().find(|(_, capacity)| *capacity == 0) {
+            return Err(ConfigError::Zero { name });
+        }
+        let ClientConfig { deadline, retry_min, retry_max } = self.client;
+        if deadline.is_zero() {
+            return Err(ConfigError::Zero { name: "client.deadline" });
+        }
+        if retry_min.is_zero() || retry_max < retry_min {
+            return Err(ConfigError::Retries { retry_min, retry_max });
+        }
+        let only = ReplicaId(0);
+        Ok(self.core(only, vec![only], 0).validate()?)
+    }
+
+    /// What the protocol is told.
+    pub(crate) fn core(&self, replica: ReplicaId, members: Vec<ReplicaId>, seed: u64) -> vsr_core::Config {
+        let mut core = vsr_core::Config::new(replica, members);
+        core.cluster = self.cluster;
+        core.group = self.group;
+        core.heartbeat_interval = self.heartbeat_interval;
+        core.heartbeat_timeout = self.heartbeat_timeout;
+        core.limits = self.limits.clone();
+        core.replicated = self.replicated;
+        core.seed = seed;
+        core
+    }
+
+    /// The seed of one start of one replica: never the same twice unless the configuration says so.
+    pub(crate) fn seed_of(&self, replica: ReplicaId, start: u64) -> u64 {
+        let base = self.seed.unwrap_or_else(entropy);
+        mix(mix(base ^ u64::from(replica.0)) ^ start)
+    }
+}
+
+/// 64 bits that differ between calls and processes. Good for identities, not for secrets.
+pub(crate) fn entropy() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// Spreads the bits of a number: splitmix64.
+pub(crate) fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Which rule a configuration breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Something is zero that must not be.
+    #[error("{name} must be positive")]
+    Zero {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The bounds of the client's retries do not fit together.
+    #[error(
+        "client.retry_min must be positive and at most client.retry_max; they are {retry_min:?} and {retry_max:?}"
+    )]
+    Retries {
+        /// As configured.
+        retry_min: Duration,
+        /// As configured.
+        retry_max: Duration,
+    },
+    /// A rule of the protocol.
+    #[error(transparent)]
+    Protocol(#[from] vsr_core::ConfigError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_broken_rule_is_named() {
+        let mut config = Config { heartbeat_timeout: Duration::from_millis(150), ..Config::default() };
+        let told = config.validate().expect_err("less than two intervals").to_string();
+        assert!(told.contains("heartbeat_interval") && told.contains("150ms"), "{told}");
+        config = Config::default();
+        config.mailboxes.peers = 0;
+        assert_eq!(config.validate(), Err(ConfigError::Zero { name: "mailboxes.peers" }));
+        config = Config::default();
+        config.client.retry_max = Duration::from_millis(1);
+        assert!(matches!(config.validate(), Err(ConfigError::Retries { .. })));
+    }
+
+    #[test]
+    fn seeds_differ_by_replica_and_start_and_repeat() {
+        let mut config = Config::default();
+        assert_ne!(config.seed_of(ReplicaId(0), 0), config.seed_of(ReplicaId(0), 0));
+        config.seed = Some(7);
+        assert_eq!(config.seed_of(ReplicaId(0), 0), config.seed_of(ReplicaId(0), 0));
+        assert_ne!(config.seed_of(ReplicaId(0), 0), config.seed_of(ReplicaId(1), 0));
+        assert_ne!(config.seed_of(ReplicaId(0), 0), config.seed_of(ReplicaId(0), 1));
+    }
+}

@@ -1,0 +1,38 @@
+//! What the owner of a replica tells its task.
+
+use crate::{ReplyTo, RequestError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// An order for a replica's task.
+pub(crate) enum Control<R> {
+    /// End; first hand the view over to another replica, if that is asked for.
+    Shutdown { hand_over: bool },
+    /// Give an error to somebody whom only the user's `Replies` can answer.
+    Reply(ReplyTo<R>, Result<R, RequestError>),
+}
+
+/// Makes a replica's task stand still, for tests of what others do meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    paused: AtomicBool,
+    resumed: Notify,
+}
+
+impl Pause {
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.paused.store(false, Ordering::Release);
+        self.resumed.notify_one();
+    }
+
+    /// Waits while paused. Only the replica's task may call it.
+    pub(crate) async fn passed(&self) {
+        while self.paused.load(Ordering::Acquire) {
+            self.resumed.notified().await;
+        }
+    }
+}

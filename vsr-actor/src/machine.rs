@@ -1,0 +1,100 @@
+//! The user's state machine, and what happens when it fails (decision 15).
+
+use crate::{Commit, Payload, ReplicaError, StateMachine, config::mix};
+use bytes::Bytes;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+use vsr_core::{Entry, OpNumber, Origin};
+
+pub(crate) struct Machine<M: StateMachine> {
+    machine: M,
+    /// The encoded reply of the last operation.
+    reply: Vec<u8>,
+    /// What the protocol was told last.
+    next_tick: Option<u64>,
+}
+
+impl<M: StateMachine> Machine<M> {
+    pub(crate) fn new(machine: M) -> Self {
+        Self { machine, reply: Vec::new(), next_tick: None }
+    }
+
+    /// Applies the operation at `index` of `entry`. A tick has no reply.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Poisoned`]. The state may be half-changed: it must not be used any more.
+    pub(crate) fn apply(&mut self, entry: &Entry, index: usize) -> Result<Option<M::Reply>, ReplicaError> {
+        let op = OpNumber(entry.first().0 + index as u64);
+        let timestamp = entry.timestamp(index);
+        let seed = mix(timestamp ^ mix(op.0));
+        let request = match entry.origin(index) {
+            Origin::Request { session, request, .. } => Some((session, request)),
+            Origin::Tick | Origin::Register { .. } => None,
+        };
+        let commit = Commit { op, view: entry.view(), timestamp, request, seed };
+        let Self { machine, reply: bytes, .. } = self;
+        bytes.clear();
+        let applied = caught(|| match request {
+            None => {
+                machine.handle_tick(&commit);
+                Ok(None)
+            }
+            Some(_) => {
+                let operation =
+                    M::Operation::decode(entry.operation(index)).map_err(|error| error.to_string())?;
+                let reply = machine.handle_commit(&commit, operation);
+                reply.encode(bytes);
+                Ok(Some(reply))
+            }
+        });
+        applied.and_then(|applied| applied).map_err(|reason| ReplicaError::Poisoned { op, reason })
+    }
+
+    /// The encoded reply of what was applied last.
+    pub(crate) fn reply(&self) -> &[u8] {
+        &self.reply
+    }
+
+    /// The time at which the machine wants a tick, if that changed since the last call.
+    pub(crate) fn next_tick_changed(&mut self) -> Result<Option<Option<u64>>, ReplicaError> {
+        let next = called("next_tick", || self.machine.next_tick())?;
+        let changed = next != self.next_tick;
+        self.next_tick = next;
+        Ok(changed.then_some(next))
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Bytes, ReplicaError> {
+        let mut bytes = Vec::new();
+        let written = called("snapshot", || self.machine.snapshot().write(&mut bytes))?;
+        written
+            .map_err(|error| ReplicaError::Callback { callback: "snapshot", reason: error.to_string() })?;
+        Ok(bytes.into())
+    }
+
+    pub(crate) fn restore(&mut self, state: &[u8]) -> Result<(), ReplicaError> {
+        let restored = called("restore", || self.machine.restore(&mut &state[..]))?;
+        restored.map_err(|error| ReplicaError::Callback { callback: "restore", reason: error.to_string() })
+    }
+}
+
+/// Calls user code that must not fail.
+pub(crate) fn called<T>(callback: &'static str, code: impl FnOnce() -> T) -> Result<T, ReplicaError> {
+    caught(code).map_err(|reason| ReplicaError::Callback { callback, reason })
+}
+
+/// Runs code and turns a panic into its message. Whatever the code touched must not be used after that.
+pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(message)
+}
+
+fn message(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => match panic.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(_) => "a panic without a message".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,443 @@
+//! One replica: wait, step, carry out. Nothing else happens here, and nothing here waits for a peer, a client or a disk.
+
+use crate::{
+    LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine, Transport,
+    client::{Told, Waiter},
+    clock::Clock,
+    control::{Control, Pause},
+    door::{DoorKeeper, Submission},
+    machine::{Machine, called, caught},
+    observe::Observer,
+    status::{Health, Publisher},
+    storage::Appended,
+    waiters::{Waiters, Waiting},
+};
+use std::{ops::Range, pin::Pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    task::yield_now,
+    time::{Instant, Sleep, sleep_until},
+};
+use vsr_core::{
+    Answer, Asked, Effect, Entry, Input, Lookup, Message, Now, Origin, Refusal, Replica, SessionId, Snapshot,
+    StatusName, Time, ViewNumber, WriteId,
+};
+
+/// The three lanes into the task.
+pub(crate) struct Mailbox<R> {
+    pub(crate) control: mpsc::Receiver<Control<R>>,
+    pub(crate) peers: mpsc::Receiver<Message>,
+    pub(crate) clients: mpsc::Receiver<Submission<R>>,
+}
+
+/// Most that is taken from a lane in one turn. The lanes' capacities bound the memory; this bounds the time until the next look at
+/// the lanes above.
+const CONTROL_MAX: usize = 16;
+const PEERS_MAX: usize = 256;
+const CLIENTS_MAX: usize = 1024;
+
+pub(crate) struct ReplicaTask<M: StateMachine> {
+    pub(crate) core: Replica,
+    pub(crate) machine: Machine<M>,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) replies: Box<dyn Replies<M::Reply>>,
+    pub(crate) storage: Box<dyn LogStorage>,
+    pub(crate) persisted: Persisted,
+    pub(crate) mailbox: Mailbox<M::Reply>,
+    pub(crate) waiters: Waiters<M::Reply>,
+    pub(crate) door: DoorKeeper<M::Reply>,
+    pub(crate) observer: Observer,
+    pub(crate) clock: Clock,
+    pub(crate) pause: Arc<Pause>,
+    /// How long a shutdown waits for another replica to take over.
+    pub(crate) hand_over_max: Duration,
+    pub(crate) lanes: Lanes<M::Reply>,
+    /// Reused from turn to turn. Those of the start are in it when the task begins.
+    pub(crate) effects: Vec<Effect>,
+    /// What carrying out effects led to.
+    pub(crate) follow_ups: Vec<Input>,
+}
+
+/// What was taken from the lanes and waits for its step, and how the task waits for more.
+pub(crate) struct Lanes<R> {
+    control: Vec<Control<R>>,
+    peers: Vec<Message>,
+    clients: Vec<Submission<R>>,
+    timer: Option<(Time, Pin<Box<Sleep>>)>,
+    /// The last turn had more than one message: others are likely to be on their way.
+    crowded: bool,
+    /// The latest write that was handed to the storage, and the latest one the protocol knows to be durable.
+    written: WriteId,
+    durable: u64,
+    leaving: Option<Leaving>,
+}
+
+struct Leaving {
+    from: ViewNumber,
+    until: Time,
+}
+
+impl<R> Default for Lanes<R> {
+    fn default() -> Self {
+        Self {
+            control: Vec::new(),
+            peers: Vec::new(),
+            clients: Vec::new(),
+            timer: None,
+            crowded: false,
+            written: WriteId::default(),
+            durable: 0,
+            leaving: None,
+        }
+    }
+}
+
+/// Runs a replica to its end. `publisher` is dropped last, whatever ends the task: who sees it closed knows that all else is gone.
+pub(crate) async fn run<M: StateMachine>(publisher: Publisher, mut task: ReplicaTask<M>) {
+    let ended = task.work(&publisher).await;
+    task.observer.ended(ended.as_ref().err());
+    drop(task);
+    publisher.end(match ended {
+        Ok(()) => Health::Stopped,
+        Err(error) => Health::Failed(error),
+    });
+}
+
+impl<M: StateMachine> ReplicaTask<M> {
+    async fn work(&mut self, publisher: &Publisher) -> Result<(), ReplicaError> {
+        // The effects of the start.
+        let mut go_on = self.guarded(|task| {
+            let now = task.clock.now();
+            task.carry_out()?;
+            task.settle(now)
+        })?;
+        loop {
+            self.show(publisher);
+            if !go_on {
+                return Ok(());
+            }
+            self.wait().await;
+            self.pause.passed().await;
+            go_on = self.guarded(Self::turn)?;
+        }
+    }
+
+    /// A broken assertion ends the replica with its message, like everything else that ends it.
+    fn guarded<T>(
+        &mut self,
+        code: impl FnOnce(&mut Self) -> Result<T, ReplicaError>,
+    ) -> Result<T, ReplicaError> {
+        caught(|| code(self)).unwrap_or_else(|reason| Err(ReplicaError::Bug { reason }))
+    }
+
+    /// Waits until there is something to do. Cancel-safe: what was taken from a lane stays in its buffer.
+    async fn wait(&mut self) {
+        let deadline = self.next_deadline();
+        let lanes = &mut self.lanes;
+        let room = self.core.room();
+        let due = deadline <= self.clock.now().monotonic;
+        if due || (!lanes.clients.is_empty() && room > 0) {
+            // There is work already; everybody else gets a chance in between.
+            yield_now().await;
+            return;
+        }
+        // Armed again only if it would be late: one that is early costs a turn, each arming costs more.
+        if lanes.timer.as_ref().is_none_or(|(armed, sleep)| deadline < *armed || sleep.is_elapsed()) {
+            let at: Instant = self.clock.instant(deadline);
+            match &mut lanes.timer {
+                Some((armed, sleep)) => {
+                    *armed = deadline;
+                    sleep.as_mut().reset(at);
+                }
+                None => lanes.timer = Some((deadline, Box::pin(sleep_until(at)))),
+            }
+        }
+        let (_, timer) = lanes.timer.as_mut().expect("armed above");
+        tokio::select! {
+            biased;
+            _ = self.mailbox.control.recv_many(&mut lanes.control, CONTROL_MAX) => {}
+            () = self.persisted.changed() => {}
+            _ = self.mailbox.peers.recv_many(&mut lanes.peers, PEERS_MAX) => {}
+            () = timer.as_mut() => {}
+            _ = self.mailbox.clients.recv_many(&mut lanes.clients, room.min(CLIENTS_MAX)), if room > 0 => {}
+        }
+        if lanes.crowded {
+            yield_now().await;
+        }
+    }
+
+    fn next_deadline(&self) -> Time {
+        let deadline = self.core.deadline();
+        self.lanes.leaving.as_ref().map_or(deadline, |leaving| deadline.min(leaving.until))
+    }
+
+    /// Takes what is in the lanes, in the order of their importance, and does what follows from it. False: the replica has ended.
+    fn turn(&mut self) -> Result<bool, ReplicaError> {
+        let now = self.clock.now();
+        top_up(&mut self.mailbox.control, &mut self.lanes.control, CONTROL_MAX);
+        top_up(&mut self.mailbox.peers, &mut self.lanes.peers, PEERS_MAX);
+        for control in std::mem::take(&mut self.lanes.control) {
+            match control {
+                Control::Shutdown { hand_over } => self.leave(now, hand_over),
+                Control::Reply(to, reply) => self.reply(to, reply)?,
+            }
+        }
+        self.hear_storage(now)?;
+        let mut peers = std::mem::take(&mut self.lanes.peers);
+        let mut heard = peers.len();
+        for message in peers.drain(..) {
+            self.core.step(now, Input::Message(message), &mut self.effects);
+        }
+        self.lanes.peers = peers;
+        if self.core.deadline() <= now.monotonic {
+            self.core.step(now, Input::Timer, &mut self.effects);
+        }
+        let room = self.core.room();
+        top_up(&mut self.mailbox.clients, &mut self.lanes.clients, room.min(CLIENTS_MAX));
+        let mut clients = std::mem::take(&mut self.lanes.clients);
+        let taken = clients.len().min(room);
+        heard += taken;
+        for submission in clients.drain(..taken) {
+            self.take_request(now, submission);
+        }
+        self.lanes.clients = clients;
+        self.lanes.crowded = heard > 1;
+        self.settle(now)
+    }
+
+    /// Ends the turn: effects and what follows from them, until nothing does.
+    fn settle(&mut self, now: Now) -> Result<bool, ReplicaError> {
+        loop {
+            self.core.end_turn(now, &mut self.effects);
+            if !self.effects.is_empty() {
+                self.carry_out()?;
+            }
+            if self.follow_ups.is_empty() {
+                return Ok(!self.has_left(now));
+            }
+            let mut follow_ups = std::mem::take(&mut self.follow_ups);
+            for input in follow_ups.drain(..) {
+                self.core.step(now, input, &mut self.effects);
+            }
+            self.follow_ups = follow_ups;
+        }
+    }
+
+    fn hear_storage(&mut self, now: Now) -> Result<(), ReplicaError> {
+        if let Some(error) = self.persisted.error() {
+            return Err(error.clone().into());
+        }
+        let sequence = self.persisted.sequence();
+        if sequence > self.lanes.durable {
+            self.lanes.durable = sequence;
+            let id = WriteId { boot: self.lanes.written.boot, sequence };
+            self.core.step(now, Input::Persisted(id), &mut self.effects);
+        }
+        Ok(())
+    }
+
+    fn take_request(&mut self, now: Now, submission: Submission<M::Reply>) {
+        let Submission { request, mut waiter } = submission;
+        match request.origin {
+            Origin::Register { client } => {
+                if !self.waiters.has_room(client) {
+                    // Nobody to tell: a registration has no caller.
+                    drop(waiter.refuse(Refusal::Overloaded));
+                    return;
+                }
+                waiter.take();
+                self.waiters.insert_registration(client, waiter);
+            }
+            Origin::Request { session, request: number, checksum, .. } => {
+                waiter.take();
+                self.waiters.insert(session, Waiting { request: number, checksum, waiter });
+            }
+            Origin::Tick => return,
+        }
+        self.core.step(now, Input::Request(request), &mut self.effects);
+    }
+
+    /// Carries the effects out, in order.
+    fn carry_out(&mut self) -> Result<(), ReplicaError> {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send { to, message } => called("send_vsr", || self.transport.send_vsr(to, message))?,
+                Effect::Append(write) => {
+                    let id = write.id;
+                    self.lanes.written = id;
+                    if self.storage.append(write)? == Appended::Done {
+                        self.lanes.durable = id.sequence;
+                        self.follow_ups.push(Input::Persisted(id));
+                    }
+                }
+                Effect::Commit { entry, range } => self.commit(&entry, range)?,
+                Effect::Answer { of, answer } => self.answer(of, answer)?,
+                Effect::TakeSnapshot { op } => {
+                    let state = self.machine.snapshot()?;
+                    self.follow_ups.push(Input::SnapshotTaken { op, state });
+                }
+                Effect::InstallSnapshot(snapshot) => self.install(&snapshot)?,
+                Effect::Observe(event) => self.observer.event(&event),
+                Effect::Stop(reason) => return Err(reason.into()),
+            }
+        }
+        self.effects = effects;
+        if let Some(next) = self.machine.next_tick_changed()? {
+            self.follow_ups.push(Input::NextTick(next));
+        }
+        Ok(())
+    }
+
+    /// Applies committed operations; each reply goes to the protocol and to whoever waits for it here.
+    fn commit(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
+        for index in range {
+            let reply = self.machine.apply(entry, index)?;
+            let op = vsr_core::OpNumber(entry.first().0 + index as u64);
+            self.core.applied(op, self.machine.reply());
+            let (Some(reply), Origin::Request { session, request, checksum, .. }) =
+                (reply, entry.origin(index))
+            else {
+                continue;
+            };
+            let Some(waiting) = self.waiters.take(session, request) else { continue };
+            if let Some(to) = waiting.waiter.complete() {
+                let same = waiting.checksum == checksum;
+                self.reply(to, if same { Ok(reply) } else { Err(RequestError::Conflict) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The protocol answers without the state machine.
+    fn answer(&mut self, of: Asked, answer: Answer) -> Result<(), ReplicaError> {
+        match of {
+            Asked::Register(client) => {
+                let Some(waiter) = self.waiters.take_registration(client) else { return Ok(()) };
+                match answer {
+                    Answer::Registered(session) => waiter.registered(session),
+                    Answer::Refused(refusal) => drop(waiter.refuse(refusal)),
+                    // Dropped: the client tries again.
+                    Answer::Reply(_) | Answer::ReplyGone | Answer::Evicted | Answer::Conflict => {}
+                }
+                Ok(())
+            }
+            Asked::Request(session, request) => {
+                let Some(Waiting { waiter, .. }) = self.waiters.take(session, request) else { return Ok(()) };
+                match answer {
+                    Answer::Reply(bytes) => self.complete(waiter, |()| decode::<M>(bytes)),
+                    Answer::ReplyGone => self.complete(waiter, |()| Ok(Err(RequestError::ReplyGone))),
+                    Answer::Conflict => self.complete(waiter, |()| Ok(Err(RequestError::Conflict))),
+                    Answer::Refused(refusal) => self.tell(waiter.refuse(refusal)),
+                    Answer::Evicted => self.evicted(session, waiter),
+                    // Nonsense for a request; dropped, so that the client tries again.
+                    Answer::Registered(_) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The state machine's state is replaced; whatever that covers will not be seen as a commit here.
+    fn install(&mut self, snapshot: &Snapshot) -> Result<(), ReplicaError> {
+        self.machine.restore(snapshot.state.bytes())?;
+        for client in self.waiters.registrations() {
+            if let Some(session) = self.core.session_of(client)
+                && let Some(waiter) = self.waiters.take_registration(client)
+            {
+                waiter.registered(session);
+            }
+        }
+        let applied = self.core.status().applied;
+        for (session, request, checksum) in self.waiters.requests() {
+            let answer = match self.core.lookup(session, request, checksum) {
+                Lookup::New | Lookup::Pending => continue,
+                Lookup::NoSession if session.number > applied => continue,
+                Lookup::NoSession => Answer::Evicted,
+                Lookup::Reply(bytes) => Answer::Reply(bytes),
+                Lookup::Gone => Answer::ReplyGone,
+                Lookup::Conflict => Answer::Conflict,
+            };
+            self.answer(Asked::Request(session, request), answer)?;
+        }
+        Ok(())
+    }
+
+    fn complete(
+        &mut self,
+        waiter: Waiter<M::Reply>,
+        reply: impl FnOnce(()) -> Result<Result<M::Reply, RequestError>, ReplicaError>,
+    ) -> Result<(), ReplicaError> {
+        match waiter.complete() {
+            Some(to) => {
+                let reply = reply(())?;
+                self.reply(to, reply)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn evicted(&mut self, session: SessionId, waiter: Waiter<M::Reply>) -> Result<(), ReplicaError> {
+        let told = waiter.evict();
+        self.waiters.forget(session);
+        self.tell(told)
+    }
+
+    fn tell(&mut self, told: Vec<Told<M::Reply>>) -> Result<(), ReplicaError> {
+        told.into_iter().try_for_each(|(to, error)| self.reply(to, Err(error)))
+    }
+
+    fn reply(
+        &mut self,
+        to: crate::ReplyTo<M::Reply>,
+        reply: Result<M::Reply, RequestError>,
+    ) -> Result<(), ReplicaError> {
+        called("send_reply", || self.replies.send_reply(to, reply))
+    }
+
+    /// Begins to end.
+    fn leave(&mut self, now: Now, hand_over: bool) {
+        let status = self.core.status();
+        let others = status.replicas > 1;
+        let wait = if hand_over && others && status.is_primary && status.status == StatusName::Normal {
+            self.core.step(now, Input::Leave, &mut self.effects);
+            self.hand_over_max
+        } else {
+            Duration::ZERO
+        };
+        self.lanes.leaving = Some(Leaving { from: status.view, until: now.monotonic.after(wait) });
+    }
+
+    fn has_left(&self, now: Now) -> bool {
+        let Some(leaving) = &self.lanes.leaving else { return false };
+        let status = self.core.status();
+        let taken_over =
+            status.status == StatusName::Normal && status.view > leaving.from && !status.is_primary;
+        taken_over || leaving.until <= now.monotonic
+    }
+
+    /// Shows the turn's result to those who watch, and a view that started to the clients.
+    fn show(&mut self, publisher: &Publisher) {
+        let status = self.core.status();
+        publisher.publish(status);
+        self.observer.status(&status);
+        if status.status == StatusName::Normal {
+            self.door.announce(status.view, status.primary);
+        }
+    }
+}
+
+/// A stored reply as a value. A reply that cannot be read is the client's error; a panic is this replica's end.
+fn decode<M: StateMachine>(bytes: bytes::Bytes) -> Result<Result<M::Reply, RequestError>, ReplicaError> {
+    let decoded = called("decode", || <M::Reply as crate::Payload>::decode(bytes))?;
+    Ok(decoded.map_err(RequestError::Reply))
+}
+
+/// Adds to `taken` what is in the lane, up to `max` in all.
+fn top_up<T>(lane: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, max: usize) {
+    while taken.len() < max {
+        match lane.try_recv() {
+            Ok(message) => taken.push(message),
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! How clients get their replies.
+
+use crate::RequestError;
+use bytes::Bytes;
+use std::fmt;
+use tokio::sync::oneshot;
+
+/// Who waits for a reply.
+#[derive(Debug)]
+pub enum ReplyTo<R> {
+    /// A caller of [`Client`](crate::Client).
+    Waiter(Waiting<R>),
+    /// Whatever [`Handle::submit`](crate::Handle::submit) was given: a connection, a request id. Means something to [`Replies`] only.
+    Custom(Bytes),
+    /// Nobody.
+    Nobody,
+}
+
+impl<R> ReplyTo<R> {
+    /// Answers a waiter; does nothing for the others. A caller that is gone is no error.
+    pub fn send(self, reply: Result<R, RequestError>) {
+        if let Self::Waiter(waiting) = self {
+            waiting.send(reply);
+        }
+    }
+}
+
+/// A caller of this process that waits.
+pub struct Waiting<R>(pub(crate) oneshot::Sender<Result<R, RequestError>>);
+
+impl<R> Waiting<R> {
+    /// Answers it, if it still waits.
+    pub fn send(self, reply: Result<R, RequestError>) {
+        let _ = self.0.send(reply);
+    }
+}
+
+impl<R> fmt::Debug for Waiting<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
+}
+
+/// Gives replies to those who asked this replica. The default answers the callers of [`Client`](crate::Client); override it to
+/// answer clients that a transport of your own brought.
+pub trait Replies<R>: Send + 'static {
+    /// Answers one request. Called on the replica's task, once for each request: it must not block. A panic stops the replica.
+    fn send_reply(&mut self, to: ReplyTo<R>, reply: Result<R, RequestError>) {
+        to.send(reply);
+    }
+}
+
+/// Answers the callers of [`Client`](crate::Client), and nobody else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InProcessReplies;
+
+impl<R> Replies<R> for InProcessReplies {}

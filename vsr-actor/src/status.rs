@@ -1,0 +1,118 @@
+//! What a replica tells about itself.
+
+use crate::ReplicaError;
+use std::fmt;
+use tokio::sync::watch;
+
+/// A copy of what a replica knew of itself at the end of its last turn.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// Whether its task runs.
+    pub health: Health,
+    /// Its place in the protocol; the last one, if it does not run.
+    pub protocol: vsr_core::Status,
+}
+
+/// Whether a replica's task runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Health {
+    /// It runs.
+    Running,
+    /// It was shut down.
+    Stopped,
+    /// It stopped by itself or was aborted.
+    Failed(ReplicaError),
+}
+
+impl Health {
+    /// Whether the task runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running)
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("running"),
+            Self::Stopped => f.write_str("stopped"),
+            Self::Failed(error) => write!(f, "failed: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = &self.protocol;
+        write!(
+            f,
+            "{} {}, {:?} in {}, {} {} committed {} applied {}",
+            status.replica,
+            self.health,
+            status.status,
+            status.view,
+            if status.is_primary { "primary," } else { "backup," },
+            status.op,
+            status.commit.0,
+            status.applied.0,
+        )
+    }
+}
+
+/// Follows the status of a replica. It returns copies: holding one never holds up the replica.
+#[derive(Clone, Debug)]
+pub struct WatchStatus(pub(crate) watch::Receiver<Status>);
+
+impl WatchStatus {
+    /// The latest status.
+    #[must_use]
+    pub fn latest(&mut self) -> Status {
+        self.0.borrow_and_update().clone()
+    }
+
+    /// Waits for a status that was not seen through this value yet, and returns it; `None` when the replica's task is gone and its
+    /// last status was seen. Changes that follow each other quickly are seen as one. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Status> {
+        self.0.changed().await.ok().map(|()| self.latest())
+    }
+}
+
+/// The writing end: says how the replica ended, whatever ends it.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    status: watch::Sender<Status>,
+}
+
+impl Publisher {
+    pub(crate) fn new(protocol: vsr_core::Status) -> (Self, watch::Receiver<Status>) {
+        let (status, receiver) = watch::channel(Status { health: Health::Running, protocol });
+        (Self { status }, receiver)
+    }
+
+    /// Publishes if something changed. True, if the view or the role did.
+    pub(crate) fn publish(&self, protocol: vsr_core::Status) -> bool {
+        let mut moved = false;
+        self.status.send_if_modified(|shown| {
+            let old = std::mem::replace(&mut shown.protocol, protocol);
+            moved =
+                (old.status, old.view, old.log_view) != (protocol.status, protocol.view, protocol.log_view);
+            old != protocol
+        });
+        moved
+    }
+
+    pub(crate) fn end(&self, health: Health) {
+        self.status.send_modify(|shown| shown.health = health);
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        if self.status.borrow().health.is_running() {
+            self.end(Health::Failed(ReplicaError::Aborted));
+        }
+    }
+}

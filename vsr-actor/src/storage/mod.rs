@@ -1,0 +1,121 @@
+//! Where a replica keeps what must survive it.
+
+mod memory;
+
+pub use memory::MemoryStorage;
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::Notify;
+use vsr_core::{Restored, Write, WriteId};
+
+/// The log, the record and the snapshot of one replica.
+///
+/// The replica's task calls it, so [`append`](Self::append) must not block: a storage with a disk hands the write to a thread of its
+/// own, says [`Appended::Pending`], and tells the [`Persisted`] watermark when the write is durable. The protocol holds back whatever
+/// depends on a write until then; the storage cannot get that order wrong.
+#[async_trait::async_trait]
+pub trait LogStorage: Send + 'static {
+    /// Reads what earlier starts left. Called once, before anything else; `persisted` belongs to this start.
+    ///
+    /// # Errors
+    /// When the storage cannot be read; the replica then does not start.
+    async fn open(&mut self, persisted: Persisted) -> Result<Restored, StorageError>;
+
+    /// Makes a write durable, whole or not at all, after all writes before it.
+    ///
+    /// # Errors
+    /// When that is impossible. The replica stops; the write is not tried again.
+    fn append(&mut self, write: Write) -> Result<Appended, StorageError>;
+}
+
+/// How far a write got within the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable.
+    Done,
+    /// It is under way; [`Persisted`] will tell.
+    Pending,
+}
+
+/// Tells a replica which writes are durable. A watermark: it only grows, telling never waits, and nothing told can be lost.
+#[derive(Clone, Debug, Default)]
+pub struct Persisted(Arc<Watermark>);
+
+#[derive(Debug, Default)]
+struct Watermark {
+    sequence: AtomicU64,
+    error: OnceLock<StorageError>,
+    notify: Notify,
+}
+
+impl Persisted {
+    /// This write and all before it are durable.
+    pub fn advance(&self, write: WriteId) {
+        self.0.sequence.fetch_max(write.sequence, Ordering::AcqRel);
+        self.0.notify.notify_one();
+    }
+
+    /// A pending write failed: the replica stops. Only the first error counts.
+    pub fn fail(&self, error: StorageError) {
+        let _ = self.0.error.set(error);
+        self.0.notify.notify_one();
+    }
+
+    /// The sequence of the latest durable write; 0 before the first.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.0.sequence.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn error(&self) -> Option<&StorageError> {
+        self.0.error.get()
+    }
+
+    /// Waits until something was told since the last time. Cancel-safe.
+    pub(crate) async fn changed(&self) {
+        self.0.notify.notified().await;
+    }
+}
+
+/// A storage that failed, and how.
+#[derive(Clone)]
+pub struct StorageError {
+    what: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl StorageError {
+    /// An error that says in words what could not be done.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), source: None }
+    }
+
+    /// The same, with what caused it.
+    pub fn caused_by(what: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { what: what.into(), source: Some(Arc::new(source)) }
+    }
+}
+
+impl fmt::Debug for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageError").field("what", &self.what).field("source", &self.source).finish()
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl Error for StorageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,217 @@
+//! The network between the replicas of one process, and what tests may do to it.
+
+use super::Transport;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{runtime::Handle as Runtime, sync::mpsc, task::JoinSet};
+use vsr_core::{Message, ReplicaId};
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It arrives, unless another rule objects.
+    Deliver,
+    /// It is lost.
+    Drop,
+    /// It arrives later; messages sent after it may overtake it.
+    Delay(Duration),
+    /// It arrives twice.
+    Duplicate,
+}
+
+type RuleFn = Arc<dyn Fn(ReplicaId, ReplicaId, &Message) -> Verdict + Send + Sync>;
+
+/// The routing table. Transports keep a copy each and look at the table only when its version changed: sending takes no lock.
+#[derive(Default)]
+pub(crate) struct Network {
+    version: AtomicU64,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    lanes: BTreeMap<ReplicaId, mpsc::Sender<Message>>,
+    /// Which side of the partition a replica is on; those that are not listed share one side.
+    sides: BTreeMap<ReplicaId, usize>,
+    rules: BTreeMap<u64, RuleFn>,
+    next_rule: u64,
+    delayed: JoinSet<()>,
+}
+
+impl Network {
+    /// Messages for `id` go here from now on.
+    pub(crate) fn connect(&self, id: ReplicaId, lane: mpsc::Sender<Message>) {
+        self.change(|table| table.lanes.insert(id, lane));
+    }
+
+    /// Messages for `id` are lost from now on.
+    pub(crate) fn disconnect(&self, id: ReplicaId) {
+        self.change(|table| table.lanes.remove(&id));
+    }
+
+    /// Replicas on different sides cannot reach each other; those on no side are together on one more.
+    pub(crate) fn partition(&self, sides: &[&[ReplicaId]]) {
+        let sides = sides
+            .iter()
+            .enumerate()
+            .flat_map(|(side, ids)| ids.iter().map(move |id| (*id, side + 1)))
+            .collect();
+        self.change(|table| table.sides = sides);
+    }
+
+    /// Puts one replica on a side of its own; the others stay where they are.
+    pub(crate) fn isolate(&self, id: ReplicaId) {
+        // Far above the sides of any partition, and different for each replica.
+        self.change(|table| table.sides.insert(id, usize::MAX - id.0 as usize));
+    }
+
+    pub(crate) fn heal(&self) {
+        self.change(|table| table.sides.clear());
+    }
+
+    pub(crate) fn add_rule(&self, rule: RuleFn) -> u64 {
+        self.change(|table| {
+            table.next_rule += 1;
+            table.rules.insert(table.next_rule, rule);
+            table.next_rule
+        })
+    }
+
+    fn remove_rule(&self, id: u64) {
+        let rule = self.change(|table| table.rules.remove(&id));
+        // The user's closure is dropped without the lock.
+        drop(rule);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        let mut table = self.table();
+        let result = change(&mut table);
+        self.version.fetch_add(1, Ordering::Release);
+        result
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Changes are single calls into standard collections: after a panic elsewhere the table is whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn routes_of(&self, from: ReplicaId) -> (Vec<Route>, Vec<RuleFn>) {
+        let table = self.table();
+        let side = |id: &ReplicaId| table.sides.get(id).copied();
+        let own = side(&from);
+        let route = |(id, lane): (&ReplicaId, &mpsc::Sender<Message>)| Route { to: *id, lane: lane.clone() };
+        let routes = table.lanes.iter().filter(|(id, _)| side(id) == own).map(route).collect();
+        (routes, table.rules.values().cloned().collect())
+    }
+
+    /// Delivers later, over the routes of then.
+    fn delay(self: &Arc<Self>, from: ReplicaId, to: ReplicaId, message: Message, delay: Duration) {
+        let network = Arc::downgrade(self);
+        let Ok(runtime) = Runtime::try_current() else { return };
+        let mut table = self.table();
+        while table.delayed.try_join_next().is_some() {}
+        let deliver = async move {
+            tokio::time::sleep(delay).await;
+            if let Some(network) = network.upgrade() {
+                let (routes, _) = network.routes_of(from);
+                if let Some(route) = routes.iter().find(|route| route.to == to) {
+                    let _ = route.lane.try_send(message);
+                }
+            }
+        };
+        table.delayed.spawn_on(deliver, &runtime);
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.table();
+        f.debug_struct("Network").field("sides", &table.sides).field("rules", &table.rules.len()).finish()
+    }
+}
+
+struct Route {
+    to: ReplicaId,
+    lane: mpsc::Sender<Message>,
+}
+
+/// One replica's end of the network. Never encodes: messages are shared, not copied.
+pub(crate) struct InProcess {
+    from: ReplicaId,
+    network: Arc<Network>,
+    version: u64,
+    routes: Vec<Route>,
+    rules: Vec<RuleFn>,
+}
+
+impl InProcess {
+    pub(crate) fn new(from: ReplicaId, network: Arc<Network>) -> Self {
+        Self { from, network, version: u64::MAX, routes: Vec::new(), rules: Vec::new() }
+    }
+
+    /// The strictest of all rules' verdicts counts: lost before delayed before doubled.
+    fn verdict(&self, to: ReplicaId, message: &Message) -> Verdict {
+        let strictness = |verdict: &Verdict| match verdict {
+            Verdict::Deliver => (0, Duration::ZERO),
+            Verdict::Duplicate => (1, Duration::ZERO),
+            Verdict::Delay(delay) => (2, *delay),
+            Verdict::Drop => (3, Duration::ZERO),
+        };
+        let verdicts = self.rules.iter().map(|rule| rule(self.from, to, message));
+        verdicts.max_by_key(strictness).unwrap_or(Verdict::Deliver)
+    }
+}
+
+impl Transport for InProcess {
+    fn send_vsr(&mut self, to: ReplicaId, message: Message) {
+        let version = self.network.version.load(Ordering::Acquire);
+        if version != self.version {
+            self.version = version;
+            (self.routes, self.rules) = self.network.routes_of(self.from);
+        }
+        let verdict = if self.rules.is_empty() { Verdict::Deliver } else { self.verdict(to, &message) };
+        let Some(route) = self.routes.iter().find(|route| route.to == to) else { return };
+        // A full mailbox loses messages, like any network.
+        match verdict {
+            Verdict::Drop => {}
+            Verdict::Delay(delay) => self.network.delay(self.from, to, message, delay),
+            Verdict::Duplicate => {
+                let _ = route.lane.try_send(message.clone());
+                let _ = route.lane.try_send(message);
+            }
+            Verdict::Deliver => {
+                let _ = route.lane.try_send(message);
+            }
+        }
+    }
+}
+
+/// A rule for messages, in force until this is dropped.
+#[must_use = "the rule ends when this is dropped"]
+#[derive(Debug)]
+pub struct Rule {
+    network: Arc<Network>,
+    id: u64,
+}
+
+impl Rule {
+    pub(crate) fn add(
+        network: &Arc<Network>,
+        rule: impl Fn(ReplicaId, ReplicaId, &Message) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self { network: network.clone(), id: network.add_rule(Arc::new(rule)) }
+    }
+}
+
+impl Drop for Rule {
+    fn drop(&mut self) {
+        self.network.remove_rule(self.id);
+    }
+}
