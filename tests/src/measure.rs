@@ -1,0 +1,8 @@
+//! Figures, printed: how long a failover takes, and whether throughput and memory stay as they are while the log grows.
+//! Nothing here asserts a time; the machine decides those.
+
+mod failover;
+mod throughput;
+
+pub use failover::failover;
+pub use throughput::{Load, throughput};

@@ -1,0 +1,124 @@
+//! A million operations in process: does it stay as fast, and as small, as it was?
+
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use vsr_actor::{Cluster, Commit, StateMachine};
+
+/// What is done, and by how many.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Operations in total.
+    pub operations: u64,
+    /// Tasks that each have one operation under way.
+    pub clients: u64,
+    /// Whether one of the three replicas is down all the time.
+    pub one_down: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Put {
+    key: [u8; 16],
+    value: ([u8; 32], [u8; 32]),
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Table {
+    rows: HashMap<[u8; 16], ([u8; 32], [u8; 32])>,
+    puts: u64,
+}
+
+impl StateMachine for Table {
+    type Operation = Put;
+    type Reply = u64;
+
+    fn handle_commit(&mut self, _: &Commit, put: Put) -> u64 {
+        self.rows.insert(put.key, put.value);
+        self.puts += 1;
+        self.puts
+    }
+}
+
+const KEYS: u64 = 16_384;
+
+/// Runs the load and prints throughput by tenths, and memory after the first tenth and at the end.
+///
+/// # Errors
+/// A request failed.
+pub async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
+    let Load { operations, clients, one_down } = load;
+    let replicas = if one_down { "two of three replicas" } else { "three replicas" };
+    println!("{operations} operations (16-byte keys, 64-byte values, {KEYS} keys), {clients} clients, {replicas} in one process, in memory");
+    let cluster = Cluster::in_process(3, Table::default).await?;
+    let primary = cluster.primary().await?;
+    if one_down {
+        let backup = cluster.ids().iter().copied().find(|id| *id != primary).ok_or("a group of one")?;
+        cluster.crash(backup).await?;
+    }
+    let client = cluster.client();
+    let done = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let marks = Arc::new(std::sync::Mutex::new(Vec::<(Duration, Option<u64>)>::new()));
+    let tasks: Vec<_> = (0..clients)
+        .map(|seed| {
+            let (client, done, marks) = (client.clone(), done.clone(), marks.clone());
+            tokio::spawn(async move {
+                let mut state = seed;
+                loop {
+                    let number = done.fetch_add(1, Ordering::Relaxed);
+                    if number >= operations {
+                        return Ok::<(), vsr_actor::RequestError>(());
+                    }
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let mut key = [0; 16];
+                    key[..8].copy_from_slice(&(state >> 33 & (KEYS - 1)).to_le_bytes());
+                    client.request(Put { key, value: ([number as u8; 32], [seed as u8; 32]) }).await?;
+                    if (number + 1) % (operations / 10).max(1) == 0 {
+                        marks.lock().expect("nobody panics holding it").push((started.elapsed(), resident_kib()));
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    let marks = std::mem::take(&mut *marks.lock().expect("nobody panics holding it"));
+    cluster.shutdown().await?;
+    report(operations, &marks);
+    Ok(())
+}
+
+fn report(operations: u64, marks: &[(Duration, Option<u64>)]) {
+    let tenth = (operations / 10).max(1) as f64;
+    let mut before = Duration::ZERO;
+    let mut rates = Vec::new();
+    println!("{:>12} {:>14} {:>12}", "operations", "ops/s", "memory");
+    for (index, (at, kib)) in marks.iter().enumerate() {
+        let rate = tenth / at.saturating_sub(before).as_secs_f64();
+        rates.push(rate);
+        before = *at;
+        let memory = kib.map_or("?".to_owned(), |kib| format!("{} MiB", kib / 1024));
+        println!("{:>12.0} {rate:>14.0} {memory:>12}", tenth * (index + 1) as f64);
+    }
+    if let (Some(first), Some(last)) = (rates.first(), rates.last()) {
+        println!("last tenth / first tenth: {:.2} of the throughput", last / first);
+    }
+    if let (Some((_, Some(first))), Some((_, Some(last)))) = (marks.first(), marks.last()) {
+        println!("memory at the end / after the first tenth: {:.2}", *last as f64 / *first as f64);
+    }
+}
+
+/// Resident memory of this process, where the system tells.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
