@@ -2,6 +2,9 @@
 #![deny(missing_docs)]
 
 mod command;
+pub mod demo;
+pub mod dev;
+pub mod group;
 pub mod resp;
 pub mod server;
 pub mod store;

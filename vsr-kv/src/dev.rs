@@ -1,0 +1,132 @@
+//! `vsr-kv dev`: three replicas in one process, each behind a port of its own.
+
+use crate::group::Front;
+use crate::server::{Settings, serve};
+use crate::store::Store;
+use std::{
+    fmt::Write,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use vsr_actor::{Cluster, ClusterError, Config};
+
+/// How many replicas there are.
+pub const REPLICAS: usize = 3;
+
+/// Why the development group does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DevError {
+    /// Another program listens there.
+    #[error(
+        "port {port} of 127.0.0.1 is in use: end the program that listens there, or choose other ports with --port"
+    )]
+    PortInUse {
+        /// Where.
+        port: u16,
+    },
+    /// The port cannot be used for another reason.
+    #[error("cannot listen on port {port} of 127.0.0.1: {error}")]
+    Listen {
+        /// Where.
+        port: u16,
+        /// Why.
+        error: io::Error,
+    },
+    /// The group does not start, or a replica had stopped by itself.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// A running development group.
+#[derive(Debug)]
+pub struct Dev {
+    cluster: Arc<Cluster<Store>>,
+    addresses: Vec<SocketAddr>,
+    fronts: JoinSet<io::Result<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Dev {
+    /// Listens on `port` and the two ports after it (on any free ports, if it is 0), then starts the replicas.
+    ///
+    /// # Errors
+    /// See [`DevError`]; nothing runs then.
+    pub async fn start(port: u16, config: Config, settings: Settings) -> Result<Self, DevError> {
+        // All ports before the first replica: a group of which one door is missing would be a trap.
+        let mut listeners = Vec::new();
+        for replica in 0..REPLICAS as u16 {
+            listeners.push(listen(if port == 0 { 0 } else { port.saturating_add(replica) }).await?);
+        }
+        let cluster = Arc::new(Cluster::builder(REPLICAS, Store::default).config(config).start().await?);
+        let (stop, stopped) = watch::channel(false);
+        let mut dev = Self { cluster, addresses: Vec::new(), fronts: JoinSet::new(), stop };
+        for (listener, replica) in listeners.into_iter().zip(dev.cluster.ids()) {
+            let address = listener.local_addr().map_err(|error| DevError::Listen { port, error })?;
+            dev.addresses.push(address);
+            let front = Front::new(dev.cluster.clone(), *replica)?;
+            dev.fronts.spawn(serve(listener, front, settings, stopped.clone()));
+        }
+        Ok(dev)
+    }
+
+    /// Where the replicas listen, in the order of their numbers.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The group, to do to it what clients can do with `VSR.CRASH` and its kind.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster<Store> {
+        &self.cluster
+    }
+
+    /// What a person should know who has just started it. Waits until there is a primary.
+    ///
+    /// # Errors
+    /// There is no primary.
+    pub async fn banner(&self) -> Result<String, DevError> {
+        let primary = self.cluster.primary().await?;
+        let mut text = String::from("Three replicas in this process, in memory:\n");
+        for (replica, address) in self.cluster.ids().iter().zip(&self.addresses) {
+            let role = if *replica == primary { "primary" } else { "backup" };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  replica {}  redis-cli -p {}  {role}", replica.0, address.port());
+        }
+        let port = self.addresses.first().map_or(0, SocketAddr::port);
+        let _ = write!(
+            text,
+            "\nEach takes reads and writes. Hurt it, from any of them:\n  \
+             redis-cli -p {port} VSR.STATUS       view, primary, op, commit and applied of each replica\n  \
+             redis-cli -p {port} VSR.CRASH {0}      the primary dies, the others take over; VSR.RESTART {0}\n  \
+             redis-cli -p {port} VSR.PARTITION    the primary is cut off; VSR.HEAL\n\
+             Ctrl-C ends it; the data goes with it.",
+            primary.0
+        );
+        Ok(text)
+    }
+
+    /// Ends the connections, then the replicas.
+    ///
+    /// # Errors
+    /// A replica had stopped by itself.
+    pub async fn shutdown(mut self) -> Result<(), DevError> {
+        self.stop.send_replace(true);
+        while self.fronts.join_next().await.is_some() {}
+        // A connection that did not end in time may hold the group; it dies with the process then.
+        match Arc::into_inner(self.cluster) {
+            Some(cluster) => Ok(cluster.shutdown().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, DevError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => DevError::PortInUse { port },
+        _ => DevError::Listen { port, error },
+    })
+}

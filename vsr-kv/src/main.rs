@@ -1,0 +1,88 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use std::{error::Error, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+use vsr_actor::Config;
+use vsr_kv::demo::{self, Demo};
+use vsr_kv::dev::Dev;
+use vsr_kv::server::Settings;
+
+/// A replicated key-value server that speaks the Redis protocol.
+#[derive(Debug, Parser)]
+#[command(name = "vsr-kv", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs three replicas in this process, each behind a port of its own.
+    Dev {
+        /// Port of the first replica; the others take the two after it. 0: any free ports.
+        #[arg(long, default_value_t = 6379, value_parser = clap::value_parser!(u16).range(0..=65533))]
+        port: u16,
+        /// Keep everything in memory: the only storage there is yet.
+        #[arg(long)]
+        memory: bool,
+    },
+    /// Shows that nothing is lost: clients write and read while primaries die, then everything is checked.
+    Demo {
+        /// How long the clients work.
+        #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+        /// How many clients there are.
+        #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=512))]
+        clients: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match arguments.command {
+        Command::Dev { port, memory: _ } => dev(port).await.map(|()| true),
+        Command::Demo { seconds, clients } => demo::run(Demo { seconds, clients }).await.map_err(Into::into),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dev(port: u16) -> Result<(), Box<dyn Error>> {
+    let dev = Dev::start(port, Config::default(), Settings::default()).await?;
+    let stopped = stop_signal();
+    tokio::pin!(stopped);
+    tokio::select! {
+        banner = dev.banner() => {
+            println!("{}", banner?);
+            stopped.await?;
+        }
+        result = &mut stopped => result?,
+    }
+    println!("\nShutting down.");
+    Ok(dev.shutdown().await?)
+}
+
+/// Waits for Ctrl-C, or for the order of a supervisor to end.
+async fn stop_signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
