@@ -100,7 +100,8 @@ pub enum Answer {
     Conflict,
 }
 
-/// Why a replica did not take a request. No copy of it left this replica.
+/// Why a replica did not take a request. It speaks of this copy alone, which left nothing behind: an earlier copy of the same
+/// request, handed in here or elsewhere and not answered, may still be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// There is no view with a primary right now.

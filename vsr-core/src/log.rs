@@ -110,8 +110,8 @@ impl Log {
     /// The highest point to trim through so that `ops` operations or `bytes` bytes below `op` stay.
     pub(crate) fn trim_point(&self, op: OpNumber, ops: u64, bytes: u64) -> OpNumber {
         let mut kept_bytes = 0;
-        let end = self.index_of(op).map_or(self.entries.len(), |index| index + 1);
-        for entry in self.entries.range(..end).rev() {
+        let Some(end) = self.index_of(op) else { return self.base.op };
+        for entry in self.entries.range(..=end).rev() {
             let kept_ops = op.0 - (entry.first().0 - 1);
             kept_bytes += entry.bytes() as u64;
             if kept_ops > ops || kept_bytes > bytes {
@@ -126,5 +126,63 @@ impl Log {
             return None;
         }
         Some(self.entries.partition_point(|entry| entry.last() < op))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::ViewNumber,
+        run::{Origin, Request, RunBuilder},
+    };
+    use bytes::Bytes;
+
+    /// A log that begins at `base` with entries of the given lengths.
+    fn log(base: u64, lengths: &[usize]) -> Log {
+        let mut log = Log::starting_at(Point { op: OpNumber(base), hash: Hash(7), timestamp: 0 });
+        for length in lengths {
+            let mut run = RunBuilder::default();
+            for _ in 0..*length {
+                run.push(&Request { origin: Origin::Tick, operation: Bytes::from_static(b"0123456789") });
+            }
+            let end = log.end();
+            log.append(Entry::new(end.op.next(), ViewNumber(0), 0, end.hash, run.finish()));
+        }
+        log
+    }
+
+    #[test]
+    fn an_op_inside_of_an_entry_is_no_point() {
+        let log = log(0, &[2, 3]);
+        assert!(log.point_at(OpNumber(2)).is_some() && log.point_at(OpNumber(5)).is_some());
+        assert!(log.point_at(OpNumber(1)).is_none() && log.point_at(OpNumber(6)).is_none());
+        assert_eq!(log.entry_with(OpNumber(3)).map(Entry::first), Some(OpNumber(3)));
+    }
+
+    #[test]
+    fn trimming_keeps_what_the_limits_say() {
+        let log = log(0, &[2, 2, 2, 2]);
+        let at = |op, ops, bytes| log.trim_point(OpNumber(op), ops, bytes);
+        assert_eq!(at(8, 4, 1000), OpNumber(4));
+        assert_eq!(at(8, 3, 1000), OpNumber(6), "an entry is kept whole or not at all");
+        assert_eq!(at(8, 100, 40), OpNumber(4), "bytes count as well");
+        assert_eq!(at(4, 0, 1000), OpNumber(4));
+        assert_eq!(at(8, 100, 1000), OpNumber(0));
+    }
+
+    #[test]
+    fn nothing_is_trimmed_for_a_snapshot_at_or_below_the_base() {
+        let log = log(100, &[1, 2, 3]);
+        assert_eq!(log.trim_point(OpNumber(100), 0, 0), OpNumber(100));
+        assert_eq!(log.trim_point(OpNumber(50), 0, 0), OpNumber(100));
+    }
+
+    #[test]
+    fn a_suffix_ends_where_it_must_and_has_at_least_one_entry() {
+        let log = log(0, &[1, 1, 1]);
+        let start = log.point_at(OpNumber(0)).expect("the base");
+        assert_eq!(log.suffix(start, OpNumber(2), usize::MAX).op(), OpNumber(2));
+        assert_eq!(log.suffix(start, OpNumber(3), 1).op(), OpNumber(1));
     }
 }

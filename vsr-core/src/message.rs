@@ -158,11 +158,13 @@ impl Suffix {
     #[must_use]
     pub fn is_intact(&self) -> bool {
         let (mut op, mut hash) = (self.base, self.base_hash);
-        self.entries.iter().all(|entry| {
-            let fits = entry.first() == op.next() && entry.parent() == hash && entry.is_intact();
+        for entry in &self.entries {
+            if !entry.is_intact() || entry.parent() != hash || op.0.checked_add(1) != Some(entry.first().0) {
+                return false;
+            }
             (op, hash) = (entry.last(), entry.hash());
-            fits
-        })
+        }
+        true
     }
 }
 
@@ -199,4 +201,44 @@ pub enum MessageName {
     StartView,
     GetState,
     NewState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Origin, Request, RunBuilder};
+    use alloc::vec;
+
+    fn entry(first: u64, parent: Hash, ops: usize) -> Entry {
+        let mut run = RunBuilder::default();
+        for _ in 0..ops {
+            run.push(&Request { origin: Origin::Tick, operation: bytes::Bytes::new() });
+        }
+        Entry::new(OpNumber(first), ViewNumber(0), 0, parent, run.finish())
+    }
+
+    #[test]
+    fn a_suffix_is_a_chain_from_its_base() {
+        let first = entry(1, Hash(0), 2);
+        let second = entry(3, first.hash(), 1);
+        let suffix = |base, entries| Suffix { base: OpNumber(base), base_hash: Hash(0), entries };
+        assert!(suffix(0, vec![first.clone(), second.clone()]).is_intact());
+        assert!(!suffix(1, vec![first.clone()]).is_intact(), "begins elsewhere");
+        assert!(!suffix(0, vec![second.clone()]).is_intact(), "has a gap");
+        assert!(!suffix(0, vec![first, entry(3, Hash(1), 1)]).is_intact(), "is no chain");
+    }
+
+    #[test]
+    fn no_garbage_makes_a_suffix_panic() {
+        for (base, first, ops) in
+            [(u64::MAX, 0, 1), (0, 0, 0), (u64::MAX, u64::MAX, 2), (0, u64::MAX, 2), (0, 1, 0)]
+        {
+            let suffix = Suffix {
+                base: OpNumber(base),
+                base_hash: Hash(0),
+                entries: vec![entry(first, Hash(0), ops)],
+            };
+            assert!(!suffix.is_intact());
+        }
+    }
 }

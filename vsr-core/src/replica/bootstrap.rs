@@ -37,7 +37,8 @@ impl Replica {
         if self.durability.stage() == Stage::Unknown {
             self.durability.set_stage(Stage::Known);
         } else {
-            self.continue_bootstrap();
+            self.advance_bootstrap();
+            self.send_bootstrap();
         }
     }
 
@@ -72,6 +73,8 @@ impl Replica {
         if let Mode::Bootstrapping(bootstrapping) = &mut self.mode {
             bootstrapping.seen[from] = Some(incarnation);
         }
+        // Whoever knows less is told at once; nobody answers an answer that says as much as this replica knows.
+        let behind = body.membership.is_none();
         match (&self.membership, body.membership) {
             (Some(ours), Some(theirs)) if *ours != theirs => {
                 self.stop(StopReason::BootstrapConflict { peer });
@@ -89,12 +92,24 @@ impl Replica {
             }
             (_, None) => {}
         }
-        self.continue_bootstrap();
+        if behind && self.durability.stage() >= Stage::Bound {
+            let body = self.bootstrap_body();
+            self.send(from, body);
+        }
+        self.advance_bootstrap();
         Ok(())
     }
 
-    /// Takes the next stage when the one before is durable and the others agree.
-    pub(super) fn continue_bootstrap(&mut self) {
+    /// A stage may have become durable: that is worth telling everybody.
+    pub(super) fn continue_bootstrap(&mut self, before: Stage) {
+        if self.durability.stage() > before {
+            self.send_bootstrap();
+        }
+        self.advance_bootstrap();
+    }
+
+    /// Takes the next stage when the one before is durable and the others agree. Says nothing: others are told when it is durable.
+    fn advance_bootstrap(&mut self) {
         let Mode::Bootstrapping(bootstrapping) = &self.mode else { return };
         let stage = self.durability.stage();
         if stage == Stage::Known {
@@ -104,10 +119,8 @@ impl Replica {
         } else if stage == Stage::Bound && bootstrapping.bound.len() == self.replicas() - 1 {
             self.form();
         } else if stage == Stage::Formed {
-            self.send_bootstrap();
-            return self.begin();
+            self.begin();
         }
-        self.send_bootstrap();
     }
 
     fn check_membership(&mut self, from: usize, theirs: &Membership) -> Result<(), Ignored> {
@@ -145,7 +158,7 @@ impl Replica {
     }
 
     fn form(&mut self) {
-        if self.durability.stage() < Stage::Formed {
+        if self.durability.wanted_stage() < Stage::Formed {
             self.durability.set_stage(Stage::Formed);
         }
     }

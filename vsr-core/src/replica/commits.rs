@@ -98,7 +98,7 @@ impl Replica {
         let mut run = 0..0;
         for index in 0..entry.len() {
             let op = OpNumber(entry.first().0 + index as u64);
-            if let Some(of) = self.commit_operation(op, entry.origin(index)) {
+            if let Some(of) = self.commit_operation(op, entry.timestamp(index), entry.origin(index)) {
                 self.commits.owed.push_back((op, of));
                 if run.is_empty() {
                     run = index..index;
@@ -122,11 +122,12 @@ impl Replica {
     fn commit_operation(
         &mut self,
         op: OpNumber,
+        timestamp: u64,
         origin: Origin,
     ) -> Option<Option<(SessionId, RequestNumber)>> {
         match origin {
             Origin::Tick => {
-                self.next_tick = None;
+                self.next_tick.take_if(|at| *at <= timestamp);
                 self.tick_committed();
                 Some(None)
             }

@@ -75,6 +75,11 @@ impl Durability {
         self.durable.stage
     }
 
+    /// How far it will be when all writes are done.
+    pub(crate) fn wanted_stage(&self) -> Stage {
+        self.stage
+    }
+
     pub(crate) fn set_stage(&mut self, stage: Stage) {
         self.stage = stage;
         self.dirty.record = true;
@@ -173,7 +178,7 @@ impl Replica {
         if write.boot != self.durability.boot {
             return;
         }
-        let before = self.durability.durable.op;
+        let State { op: before, stage, .. } = self.durability.durable;
         while self.durability.in_flight.front().is_some_and(|first| first.sequence <= write.sequence) {
             let Some(done) = self.durability.in_flight.pop_front() else { break };
             self.durability.durable = done.state;
@@ -183,7 +188,7 @@ impl Replica {
         }
         let durable = self.durability.durable.op;
         match &mut self.mode {
-            Mode::Bootstrapping(_) => self.continue_bootstrap(),
+            Mode::Bootstrapping(_) => self.continue_bootstrap(stage),
             Mode::Primary(_) => self.announce_if_durable(),
             Mode::Backup(backup) => backup.ack_due |= durable > before,
             Mode::ViewChange(_) => self.send_do_view_change(),

@@ -58,6 +58,13 @@ pub(crate) struct Backup {
     commit_target: OpNumber,
 }
 
+impl Backup {
+    /// Of a view whose log was just installed: the primary waits for the acknowledgement of it (rule C8).
+    pub(crate) fn following() -> Self {
+        Self { ack_due: true, ..Self::default() }
+    }
+}
+
 impl Replica {
     pub(super) fn become_primary(&mut self, timestamp_floor: u64, announce_from: Point) {
         let now = self.now.monotonic;
@@ -397,6 +404,11 @@ impl Replica {
         if matches!(&self.mode, Mode::Primary(primary) if !primary.abdicated) {
             self.abdicate();
         }
+    }
+
+    /// The wait for answers begins when the view is announced, however long the storage took until then.
+    pub(super) fn hear_all_now(&mut self) {
+        self.others().for_each(|index| self.heard_from(index));
     }
 
     /// A backup that asks for the state of its view is as good as one that answers (decision 4).

@@ -97,12 +97,53 @@ impl Queue {
         if self.admitted.len() <= slot {
             self.admitted.resize(slot + 1, None);
         }
-        self.admitted[slot] = Some((session, request));
+        let known = self.admitted[slot].filter(|(found, _)| *found == session).map(|(_, known)| known);
+        self.admitted[slot] = Some((session, known.map_or(request, |known| known.max(request))));
     }
 
-    fn highest_admitted(&self, session: SessionId) -> Option<RequestNumber> {
-        let (found, request) = (*self.admitted.get(session.slot as usize)?)?;
-        (found == session).then_some(request)
+    /// The highest number of a session in the table (`last`), the log or this queue.
+    fn highest(&self, session: SessionId, last: RequestNumber) -> RequestNumber {
+        match self.admitted.get(session.slot as usize) {
+            Some(Some((found, admitted))) if *found == session => last.max(*admitted),
+            _ => last,
+        }
+    }
+
+    /// Whether the commit of an earlier copy will answer it.
+    fn is_under_way(&self, origin: Origin, last: RequestNumber) -> bool {
+        match origin {
+            Origin::Register { client } => self.registering.contains(&client),
+            Origin::Request { session, request, .. } => {
+                let highest = self.highest(session, last);
+                request <= highest
+                    || (request.0 > highest.0 + 1 && self.held.contains_key(&(session, request)))
+            }
+            Origin::Tick => false,
+        }
+    }
+
+    fn admit(&mut self, queued: Queued) {
+        self.count(&queued);
+        self.ready.push_back(queued);
+    }
+
+    fn hold(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
+        self.count(&queued);
+        self.held.insert((session, request), queued);
+    }
+
+    /// Admits the next request of a session, and those that were held because it was missing.
+    fn admit_next(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
+        if let Some(earlier) = self.held.remove(&(session, request)) {
+            self.uncount(&earlier);
+        }
+        self.admit(queued);
+        let mut admitted = request;
+        while let Some(next) = self.held.remove(&(session, RequestNumber(admitted.0 + 1))) {
+            self.ready.push_back(next);
+            admitted.0 += 1;
+        }
+        self.note_admitted(session, admitted);
     }
 
     fn has_room(&self, from: usize, bytes: usize, own: bool, limits: &Limits) -> bool {
@@ -271,36 +312,27 @@ impl Replica {
         };
         let Mode::Primary(primary) = &mut self.mode else { return Err(Refusal::NoPrimary) };
         let queue = &mut primary.queue;
+        if queue.is_under_way(queued.request.origin, last) && !again {
+            return Ok(());
+        }
         if !queue.has_room(queued.from, queued.request.operation.len(), own, &self.config.limits) {
             return Err(Refusal::Overloaded);
         }
         match queued.request.origin {
             Origin::Register { client } => {
-                if queue.registering.insert(client) {
-                    queue.count(&queued);
-                    queue.ready.push_back(queued);
-                }
+                queue.registering.insert(client);
+                queue.admit(queued);
             }
             Origin::Request { session, request, .. } => {
-                let highest = queue.highest_admitted(session).map_or(last, |admitted| admitted.max(last));
+                let highest = queue.highest(session, last);
                 if request.0 > highest.0 + window {
                     return Err(Refusal::OutsideWindow);
                 }
                 if request.0 > highest.0 + 1 {
-                    if !queue.held.contains_key(&(session, request)) {
-                        queue.count(&queued);
-                        queue.held.insert((session, request), queued);
-                        self.observe(Event::Held { of: Asked::Request(session, request) });
-                    }
-                } else if request > highest || again {
-                    queue.count(&queued);
-                    queue.ready.push_back(queued);
-                    let mut admitted = request;
-                    while let Some(next) = queue.held.remove(&(session, RequestNumber(admitted.0 + 1))) {
-                        queue.ready.push_back(next);
-                        admitted.0 += 1;
-                    }
-                    queue.note_admitted(session, admitted);
+                    queue.hold(session, request, queued);
+                    self.observe(Event::Held { of: Asked::Request(session, request) });
+                } else {
+                    queue.admit_next(session, request, queued);
                 }
             }
             Origin::Tick => {}

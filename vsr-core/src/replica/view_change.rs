@@ -312,6 +312,7 @@ impl Replica {
             return;
         }
         primary.announced = true;
+        self.hear_all_now();
         let (view, start_op) = (self.view, self.start_op);
         self.observe(Event::LeadershipStarted { view });
         self.observe(Event::ViewStarted { view, primary: self.config.replica, start_op });
@@ -362,7 +363,7 @@ impl Replica {
     pub(super) fn become_backup(&mut self) {
         self.votes.clear();
         self.timers.attempts = 0;
-        let before = core::mem::replace(&mut self.mode, Mode::Backup(Backup::default()));
+        let before = core::mem::replace(&mut self.mode, Mode::Backup(Backup::following()));
         if before.name() != self.mode.name() {
             self.observe(Event::StatusChanged { from: before.name(), to: self.mode.name() });
         }
