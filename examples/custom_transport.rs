@@ -39,7 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::spawn(async move {
             while let Some(bytes) = end.recv().await {
                 // What cannot be decoded is dropped, too.
-                Message::decode(bytes).map_or((), |message| replica.deliver(message));
+                if let Ok(message) = Message::decode(bytes) {
+                    replica.deliver(message);
+                }
             }
         });
     }

@@ -61,6 +61,8 @@ pub struct Cluster<M: StateMachine> {
 
 type Wrap = Box<dyn Fn(ReplicaId, Box<dyn Transport>) -> Box<dyn Transport> + Send + Sync>;
 
+type PeersLane = (mpsc::Sender<Message>, mpsc::Receiver<Message>);
+
 /// One replica's place: what stays when its task goes.
 struct Slot<M: StateMachine> {
     storage: MemoryStorage,
@@ -198,9 +200,8 @@ impl<M: StateMachine> Cluster<M> {
     /// There is no such replica, it runs, or it cannot start.
     pub async fn restart(&self, id: ReplicaId) -> Result<(), ClusterError> {
         let index = self.index_of(id)?;
-        let slot = &self.slots[index];
         let start = {
-            let mut state = slot.state();
+            let mut state = self.slots[index].state();
             if state.handle.as_ref().is_some_and(|handle| handle.status().health.is_running()) {
                 return Err(ClusterError::Running { id });
             }
@@ -209,8 +210,18 @@ impl<M: StateMachine> Cluster<M> {
             state.starts += 1;
             state.starts
         };
+        let peers = self.connect(id);
+        self.launch(index, start, peers).await
+    }
+
+    fn connect(&self, id: ReplicaId) -> PeersLane {
         let (peers, lane) = mpsc::channel(self.config.mailboxes.peers);
         self.network.connect(id, peers.clone());
+        (peers, lane)
+    }
+
+    async fn launch(&self, index: usize, start: u64, peers: PeersLane) -> Result<(), ClusterError> {
+        let (id, slot) = (self.members[index], &self.slots[index]);
         let transport: Box<dyn Transport> = Box::new(InProcess::new(id, self.network.clone()));
         let transport = match &self.wrap {
             Some(wrap) => wrap(id, transport),
@@ -220,8 +231,7 @@ impl<M: StateMachine> Cluster<M> {
             .config(self.config.clone())
             .transport(transport)
             .storage(slot.storage.clone());
-        builder.place =
-            Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers: (peers, lane), start });
+        builder.place = Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers, start });
         let handle = builder.start().await.map_err(|error| ClusterError::Replica { id, error })?;
         slot.state().handle = Some(handle);
         Ok(())
@@ -419,8 +429,10 @@ impl<M: StateMachine> ClusterBuilder<M> {
             clock: Clock::new(),
             runtime: Runtime::current(),
         };
-        for id in cluster.members.clone() {
-            cluster.restart(id).await?;
+        // All lanes are there before the first replica speaks: nothing it says is lost.
+        let lanes: Vec<_> = cluster.members.iter().map(|id| cluster.connect(*id)).collect();
+        for (index, lane) in lanes.into_iter().enumerate() {
+            cluster.launch(index, 0, lane).await?;
         }
         Ok(cluster)
     }

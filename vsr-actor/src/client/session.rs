@@ -153,7 +153,8 @@ impl<R> Session<R> {
                 return;
             }
             match (number, taken) {
-                (0, _) => state.registering = false,
+                // The next attempt registers again; at once would be for ever, if this copy was replaced by that attempt.
+                (0, _) => {}
                 (_, true) => state.queue.vanished(number),
                 (_, false) => state.queue.came_back(number, None),
             }
