@@ -26,7 +26,7 @@ impl Default for Histogram {
 
 impl Histogram {
     pub(super) fn add(&self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).max(1);
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).clamp(1, u32::MAX.into());
         let doublings = u64::from(micros.ilog2());
         // The bits below the highest one, as far as they tell classes apart.
         let rest = ((micros - (1 << doublings)) * CLASSES_PER_DOUBLING) >> doublings;
