@@ -2,6 +2,7 @@
 
 use crate::{
     message::{Body, Message, Suffix},
+    run::checksum,
     snapshot::Snapshot,
 };
 use alloc::{
@@ -15,7 +16,8 @@ use bytes::{Buf, Bytes};
 /// The version of the format; it changes when the meaning of any byte does.
 pub const FORMAT_VERSION: u8 = 1;
 
-const HEADER_BYTES: usize = 1 + size_of::<u32>();
+/// Version, length of the encoded message, checksum of all that follows.
+const HEADER_BYTES: usize = 1 + size_of::<u32>() + size_of::<u64>();
 
 /// Why bytes are not a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,9 @@ pub enum DecodeError {
         /// The version found.
         found: u8,
     },
+    /// Its checksum does not fit.
+    #[error("the message was damaged on its way")]
+    Damaged,
     /// Shorter than what it announces.
     #[error("the message ends in the middle: {missing} bytes are missing")]
     Short {
@@ -45,7 +50,7 @@ pub enum DecodeError {
 }
 
 /// Bounds what a hostile length can make the decoder allocate.
-const META_BYTES_MAX: usize = 64 << 20;
+const META_BYTES_MAX: usize = 512 << 20;
 
 fn format() -> impl config::Config {
     config::standard().with_fixed_int_encoding().with_limit::<META_BYTES_MAX>()
@@ -63,10 +68,13 @@ impl Message {
         let mut frame = Vec::with_capacity(HEADER_BYTES + meta.len() + trailing);
         frame.push(FORMAT_VERSION);
         frame.extend_from_slice(&(meta.len() as u32).to_le_bytes());
+        frame.extend_from_slice(&[0; 8]);
         frame.extend_from_slice(&meta);
         for payload in payloads {
             frame.extend_from_slice(payload);
         }
+        let checksum = checksum(&frame[HEADER_BYTES..]);
+        frame[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
         frame.into()
     }
 
@@ -82,8 +90,12 @@ impl Message {
         if version != FORMAT_VERSION {
             return Err(DecodeError::Version { found: version });
         }
-        let meta_len = frame.get_u32_le() as usize;
-        let meta = take(&mut frame, meta_len as u64)?;
+        let meta_len = frame.get_u32_le();
+        let sum = frame.get_u64_le();
+        if sum != checksum(&frame) {
+            return Err(DecodeError::Damaged);
+        }
+        let meta = take(&mut frame, meta_len.into())?;
         let (mut message, read): (Self, usize) = bincode::serde::decode_from_slice(&meta, format())
             .map_err(|error| DecodeError::Malformed(error.to_string()))?;
         if read != meta.len() {

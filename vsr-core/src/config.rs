@@ -68,7 +68,10 @@ impl Config {
         if !self.members.contains(&self.replica) {
             return Err(ConfigError::NotAMember { replica: self.replica });
         }
-        if self.heartbeat_interval.is_zero() || self.heartbeat_timeout < self.heartbeat_interval * 2 {
+        if self.heartbeat_interval.is_zero()
+            || self.heartbeat_timeout < self.heartbeat_interval.saturating_mul(2)
+            || self.heartbeat_timeout > HEARTBEAT_TIMEOUT_MAX
+        {
             return Err(ConfigError::Timers {
                 heartbeat_interval: self.heartbeat_interval,
                 heartbeat_timeout: self.heartbeat_timeout,
@@ -179,15 +182,22 @@ impl Limits {
             self.pipeline_bytes_max as u64,
         )?;
         // A do-view-change holds the bytes of the pipeline and, for each operation, a head.
-        let pipeline = self.pipeline_bytes_max as u64 + self.pipeline_ops_max * HEAD_BYTES;
+        let frame = self.frame_bytes_max as u64;
+        let heads = self.pipeline_ops_max.saturating_mul(HEAD_BYTES);
+        let pipeline = heads.saturating_add(self.pipeline_bytes_max as u64);
+        at_most("pipeline_bytes_max with the heads of pipeline_ops_max", pipeline, "frame_bytes_max", frame)?;
+        at_most("transfer_bytes_max", self.transfer_bytes_max as u64, "half of frame_bytes_max", frame / 2)?;
         at_most(
-            "pipeline_bytes_max and the heads of pipeline_ops_max",
-            pipeline,
-            "frame_bytes_max",
-            self.frame_bytes_max as u64,
-        )
+            "retransmit_bytes_max",
+            self.retransmit_bytes_max as u64,
+            "half of frame_bytes_max",
+            frame / 2,
+        )?;
+        at_most("frame_bytes_max", frame, "the largest 32-bit number", u32::MAX.into())
     }
 }
+
+const HEARTBEAT_TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Upper bound of an encoded head with its share of the entry around it.
 const HEAD_BYTES: u64 = 160;
@@ -205,13 +215,14 @@ pub struct ReplicatedLimits {
     pub sessions_max: u32,
     /// Requests of one session that may be unanswered at once.
     pub window: u32,
-    /// Bytes of replies kept for one session; the oldest go first.
+    /// Bytes of replies kept for one session; the oldest go first. All sessions together may keep at most 256 MiB: a snapshot has them
+    /// in one message.
     pub session_reply_bytes_max: u32,
 }
 
 impl Default for ReplicatedLimits {
     fn default() -> Self {
-        Self { sessions_max: 1024, window: 1024, session_reply_bytes_max: 4 << 20 }
+        Self { sessions_max: 1024, window: 1024, session_reply_bytes_max: 256 << 10 }
     }
 }
 
@@ -224,7 +235,15 @@ impl ReplicatedLimits {
         ];
         match positive.into_iter().find(|(_, value)| *value == 0) {
             Some((limit, _)) => Err(ConfigError::Zero { limit }),
-            None => Ok(()),
+            None => {
+                let kept = u64::from(self.sessions_max).saturating_mul(self.session_reply_bytes_max.into());
+                at_most(
+                    "sessions_max times session_reply_bytes_max",
+                    kept,
+                    "what a snapshot carries",
+                    256 << 20,
+                )
+            }
         }
     }
 }
@@ -253,7 +272,7 @@ pub enum ConfigError {
     },
     /// The timers do not fit together.
     #[error(
-        "heartbeat_interval must be positive and at most half of heartbeat_timeout; they are {heartbeat_interval:?} and {heartbeat_timeout:?}"
+        "heartbeat_interval must be positive and at most half of heartbeat_timeout, and that at most a day; they are {heartbeat_interval:?} and {heartbeat_timeout:?}"
     )]
     Timers {
         /// As configured.

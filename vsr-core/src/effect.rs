@@ -41,7 +41,7 @@ pub enum Effect {
         answer: Answer,
     },
     /// Write the state machine's state, all commits before this effect included, and hand it in as
-    /// [`SnapshotTaken`](crate::Input::SnapshotTaken).
+    /// [`SnapshotTaken`](crate::Input::SnapshotTaken) before any other input: commits wait for it.
     TakeSnapshot {
         /// The op it reflects.
         op: OpNumber,

@@ -159,8 +159,8 @@ pub enum Ignored {
     NotServable,
     /// Nothing new in it.
     NothingNew,
-    /// A log too short to be the one it claims to be.
-    LogTooShort,
+    /// An operation larger than this replica takes.
+    TooLarge,
     /// There is no room for it.
     Full,
 }

@@ -163,6 +163,12 @@ impl Replica {
         if log.point_at(commit).is_none() {
             return Err(StartError::Broken { at: commit, what: "the commit-number is inside an entry" });
         }
+        if !record.formed && (commit > OpNumber(0) || log.op() > OpNumber(0)) {
+            return Err(StartError::Broken {
+                at: log.op(),
+                what: "there is a log, but no record of a formed group",
+            });
+        }
         let sessions = match &restored.snapshot {
             Some(snapshot) => snapshot.sessions.clone(),
             None => Sessions::new(config.replicated),
@@ -340,7 +346,10 @@ impl Replica {
 
     fn on_message(&mut self, message: Message) {
         let (from, name) = (message.from, message.body.name());
-        if let Err(reason) = self.admit(&message).and_then(|sender| self.dispatch(sender, message)) {
+        let result = self.admit(&message).and_then(|sender| self.dispatch(sender, message));
+        if let Err(reason) = result
+            && !matches!(self.mode, Mode::Stopped)
+        {
             self.observe(Event::Ignored { from, message: name, reason });
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     effect::{Effect, Write},
     entry::Entry,
     event::Event,
-    id::{OpNumber, ViewNumber, WriteId},
+    id::{OpNumber, Time, ViewNumber, WriteId},
     mutation::Mutation,
     snapshot::Snapshot,
 };
@@ -52,6 +52,7 @@ struct InFlight {
     state: State,
     snapshot: Option<Arc<Snapshot>>,
     bytes: usize,
+    since: Time,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -98,6 +99,11 @@ impl Durability {
     /// How much of the log is durable.
     pub(crate) fn op(&self) -> OpNumber {
         self.durable.op
+    }
+
+    /// Since when the oldest write is under way.
+    pub(crate) fn waiting_since(&self) -> Option<Time> {
+        self.in_flight.front().map(|write| write.since)
     }
 
     pub(crate) fn bytes_in_flight(&self) -> usize {
@@ -161,6 +167,7 @@ impl Replica {
             state: State { stage: *stage, view: self.view, log_view: self.log_view, op: self.log.op() },
             snapshot: snapshot.clone(),
             bytes: entries.iter().map(Entry::bytes).sum(),
+            since: self.now.monotonic,
         });
         self.out.push(Effect::Append(Write {
             id: WriteId { boot: *boot, sequence: *sequence },

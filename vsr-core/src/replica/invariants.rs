@@ -1,7 +1,7 @@
 //! What is true after every step.
 
 use super::{Mode, Replica};
-use crate::id::OpNumber;
+use crate::{entry::Entry, id::OpNumber};
 
 impl Replica {
     /// Checks the invariants of a single replica; each line is one sentence. Tests and simulations call it after every step.
@@ -33,6 +33,15 @@ impl Replica {
                 assert_eq!(self.primary_of(self.view), self.me, "the view decides who is primary");
                 assert_eq!(self.log_view, self.view, "normal means: with the log of the view");
                 assert!(primary.queue.len() <= self.queue_max(), "the queue is within its bounds");
+                let bytes: usize = self.log.entries_after(self.commit).map(Entry::bytes).sum();
+                assert_eq!(
+                    primary.pipeline_bytes(),
+                    bytes,
+                    "the pipeline's bytes are those of the uncommitted entries"
+                );
+                let durable =
+                    self.durability.log_view() == self.view && self.durability.op() >= self.start_op;
+                assert!(!primary.announced || durable, "a view is announced when it is durable");
             }
             Mode::Backup(_) => {
                 assert_ne!(self.primary_of(self.view), self.me, "the view decides who is primary");
@@ -47,13 +56,14 @@ impl Replica {
         if let Some(transfer) = &self.transfer {
             assert!(transfer.view >= self.view, "no transfer of a view that is over");
         }
-        let pipeline_max = self.config.limits.pipeline_ops_max + self.config.limits.entry_ops_max as u64;
-        assert!(op.0 - self.commit.0 <= 2 * pipeline_max, "the uncommitted log is within its bounds");
+        let pipeline_max = self.config.limits.pipeline_ops_max;
+        assert!(op.0 - self.commit.0 <= pipeline_max, "the uncommitted log is within its bounds");
         self.sessions.check();
     }
 
     fn queue_max(&self) -> usize {
         let limits = &self.config.limits;
-        limits.queue_ops_max + self.replicas() * (limits.forward_ops_max + 1) + 1
+        let forwarded = self.replicas().saturating_mul(limits.forward_ops_max);
+        limits.queue_ops_max.saturating_add(forwarded).saturating_add(1)
     }
 }

@@ -58,6 +58,12 @@ pub(crate) struct Backup {
     commit_target: OpNumber,
 }
 
+impl Primary {
+    pub(crate) fn pipeline_bytes(&self) -> usize {
+        self.pipeline_bytes
+    }
+}
+
 impl Backup {
     /// Of a view whose log was just installed: the primary waits for the acknowledgement of it (rule C8).
     pub(crate) fn following() -> Self {
@@ -69,8 +75,9 @@ impl Replica {
     pub(super) fn become_primary(&mut self, timestamp_floor: u64, announce_from: Point) {
         let now = self.now.monotonic;
         let mut queue = Queue::new(self.replicas());
+        let sessions_max = self.config.replicated.sessions_max;
         for entry in self.log.entries_after(self.commits.emitted()) {
-            entry.run().heads().iter().for_each(|head| queue.note_logged(head.origin));
+            entry.run().heads().iter().for_each(|head| queue.note_logged(head.origin, sessions_max));
         }
         self.credits = super::Credits::default();
         self.votes.clear();
@@ -230,7 +237,8 @@ impl Replica {
         let mut result = Ok(());
         if first == end.op.next() {
             if entry.parent() != end.hash {
-                result = Err(Ignored::ChainBroken);
+                // Nothing of what it says is about this log, its commit-number included.
+                return Err(Ignored::ChainBroken);
             } else if self.storage_is_behind() {
                 result = Err(Ignored::Full);
             } else {
@@ -368,7 +376,7 @@ impl Replica {
 
     /// What a primary does at every heartbeat interval: see who answers, speak, repeat what was not acknowledged.
     pub(super) fn on_heartbeat(&mut self) {
-        if self.hears_too_few() && !self.mutated(Mutation::NoAbdication) {
+        if (self.hears_too_few() || self.storage_hangs()) && !self.mutated(Mutation::NoAbdication) {
             self.abdicate();
         }
         let Mode::Primary(primary) = &self.mode else { return };
@@ -388,6 +396,14 @@ impl Replica {
         let (now, timeout) = (self.now.monotonic, self.config.heartbeat_timeout);
         let heard = self.others().filter(|index| now < primary.progress[*index].heard.after(timeout)).count();
         primary.announced && !primary.abdicated && heard + 1 < self.quorum()
+    }
+
+    /// Nor must one whose storage does not answer: sooner or later it can propose nothing.
+    fn storage_hangs(&self) -> bool {
+        let bound = self.config.heartbeat_timeout * 2;
+        let hangs =
+            self.durability.waiting_since().is_some_and(|since| self.now.monotonic >= since.after(bound));
+        hangs && matches!(&self.mode, Mode::Primary(primary) if primary.announced && !primary.abdicated)
     }
 
     fn abdicate(&mut self) {

@@ -82,13 +82,15 @@ impl Queue {
     }
 
     /// Counts what an entry of the log holds as admitted: "table or log" (decision 6).
-    pub(crate) fn note_logged(&mut self, origin: Origin) {
+    pub(crate) fn note_logged(&mut self, origin: Origin, sessions_max: u32) {
         match origin {
             Origin::Register { client } => {
                 self.registering.insert(client);
             }
-            Origin::Request { session, request, .. } => self.note_admitted(session, request),
-            Origin::Tick => {}
+            Origin::Request { session, request, .. } if session.slot < sessions_max => {
+                self.note_admitted(session, request);
+            }
+            Origin::Request { .. } | Origin::Tick => {}
         }
     }
 
@@ -152,7 +154,7 @@ impl Queue {
             (limits.queue_ops_max, limits.queue_bytes_max)
         } else {
             // One operation more than the credits in bytes: the last one a backup sends may pass its bound.
-            (limits.forward_ops_max, limits.forward_bytes_max + limits.operation_bytes_max)
+            (limits.forward_ops_max, limits.forward_bytes_max.saturating_add(limits.operation_bytes_max))
         };
         waiting.ops < ops_max && (waiting.bytes == 0 || waiting.bytes + bytes <= bytes_max)
     }
@@ -269,6 +271,10 @@ impl Replica {
             if matches!(request.origin, Origin::Tick) || self.known_answer(request.origin).is_some() {
                 continue;
             }
+            if request.operation.len() > self.config.limits.operation_bytes_max {
+                result = Err(Ignored::TooLarge);
+                continue;
+            }
             if let Err(Refusal::Overloaded) =
                 self.enqueue(Queued { request, from, since: self.now.monotonic })
             {
@@ -341,8 +347,14 @@ impl Replica {
     }
 
     fn add_to_forward(&mut self, of: Asked, request: &Request) {
+        let view_is_durable = self.durability.view() >= self.view;
         let credits = &mut self.credits;
-        if !credits.used.contains_key(&of) {
+        if credits.used.contains_key(&of) {
+            // Still to be sent, or lost: only then is another copy of use.
+            if !view_is_durable {
+                return;
+            }
+        } else {
             if credits.room(&self.config.limits) == 0 {
                 return self.refuse(of, Refusal::Overloaded);
             }

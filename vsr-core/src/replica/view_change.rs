@@ -204,7 +204,7 @@ impl Replica {
         view: ViewNumber,
         body: DoViewChange,
     ) -> Result<(), Ignored> {
-        if !body.suffix.is_intact() || body.log_view > view {
+        if !body.suffix.is_intact() || body.log_view >= view {
             return Err(Ignored::Malformed);
         }
         if view < self.view {
@@ -285,13 +285,12 @@ impl Replica {
 
     /// The chosen log is complete here: it becomes this replica's, whole and durably, before anybody hears of it (rule C7).
     pub(super) fn start_view(&mut self) {
-        let mode = core::mem::replace(&mut self.mode, Mode::Stopped);
-        let (Mode::ViewChange(change), Some(transfer)) = (mode, self.transfer.take()) else { return };
+        let Mode::ViewChange(change) = &self.mode else { return };
+        let Some(transfer) = self.transfer.take() else { return };
         let logs = || change.logs.iter().flatten();
         let timestamp = logs().map(|log| log.timestamp).max().unwrap_or_default();
         let commit = logs().map(|log| log.suffix.base).max().unwrap_or_default();
         let lowest = logs().map(|log| log.suffix.base).min().unwrap_or_default();
-        self.mode = Mode::ViewChange(change);
         if !self.install_log(transfer) {
             return;
         }
