@@ -1,0 +1,132 @@
+#!/bin/sh
+# Stock Redis clients against three replicas: redis-cli in both versions of the protocol, redis-benchmark against each port while
+# all replicas are up, redis-py with its defaults. A tool that is not installed is skipped, and named; STRICT=1 makes that a failure.
+#
+# Usage: real_clients.sh [path of the program] [first port]
+set -eu
+
+program=${1:-target/release/vsr-kv}
+port=${2:-7379}
+requests=${REQUESTS:-100000}
+ports="$port $((port + 1)) $((port + 2))"
+log=$(mktemp)
+server=
+
+finish() {
+    code=$?
+    if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
+    rm -f "$log"
+    exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+have() {
+    if command -v "$1" >/dev/null 2>&1; then return 0; fi
+    skip "$1"
+    return 1
+}
+
+skip() {
+    echo "skipped: $1 is not installed"
+    if [ "${STRICT:-0}" = 1 ]; then fail "$1 is not installed"; fi
+}
+
+# expect <wanted> <command...>: the output must be that, line ends aside.
+expect() {
+    wanted=$1
+    shift
+    got=$("$@" 2>&1 | tr -d '\r')
+    [ "$got" = "$wanted" ] || fail "$*: got '$got', not '$wanted'"
+}
+
+# The banner is written when there is a primary.
+"$program" dev --port "$port" --memory >"$log" 2>&1 &
+server=$!
+until grep -q 'Ctrl-C' "$log"; do
+    kill -0 "$server" 2>/dev/null || { cat "$log"; server=; fail "the server does not start"; }
+    sleep 0.1
+done
+
+if have redis-cli; then
+    for p in $ports; do
+        for flags in "" "-3"; do
+            # shellcheck disable=SC2086
+            cli="redis-cli $flags -p $p"
+            expect PONG $cli PING
+            expect OK $cli SET "key:$p" value
+            expect value $cli GET "key:$p"
+            expect "" $cli GET missing
+            expect "ERR value is not an integer or out of range" $cli INCR "key:$p"
+            expect 1 $cli CAS "key:$p" value other
+            expect 1 $cli DEL "key:$p"
+            # As in a terminal: several commands over one connection, after the questions redis-cli asks by itself.
+            got=$(printf 'SET a 1\nINCR a\nHELP get\nGET a\n' | $cli | tr -d '\r' | grep -cx -e OK -e 2)
+            [ "$got" = 3 ] || fail "$cli with commands from its input"
+        done
+    done
+    status=$(redis-cli -p "$port" VSR.STATUS)
+    for word in view primary op commit applied; do
+        echo "$status" | grep -qx "$word" || fail "VSR.STATUS has no $word"
+    done
+    echo "redis-cli: ok"
+fi
+
+if have redis-benchmark; then
+    for p in $ports; do
+        for pipeline in 1 16; do
+            out=$(redis-benchmark -p "$p" -t set,get,incr -n "$requests" -c 50 -P "$pipeline" -q 2>&1 | tr '\r' '\n') ||
+                fail "redis-benchmark at port $p, -P $pipeline: $out"
+            summary=$(echo "$out" | grep 'requests per second' | sed 's/ requests per second//; s/, p50=/ (p50 /; s/ msec.*/ ms)/')
+            [ "$(echo "$summary" | wc -l)" = 3 ] || fail "redis-benchmark at port $p, -P $pipeline: $out"
+            echo "redis-benchmark at port $p, -P $pipeline: $(echo "$summary" | tr '\n' ' ')"
+        done
+    done
+fi
+
+if have python3 && python3 -c 'import redis' 2>/dev/null; then
+    python3 - $ports <<'PYTHON'
+import sys
+import redis
+
+for port in map(int, sys.argv[1:]):
+    for arguments in ({}, {"protocol": 2}, {"protocol": 3, "decode_responses": True}):
+        client = redis.Redis(port=port, **arguments)
+        text = (lambda value: value) if arguments.get("decode_responses") else (lambda value: value.encode())
+        assert client.ping()
+        client.flushdb()
+        assert client.set("k", "v") and client.get("k") == text("v") and client.get("missing") is None
+        assert client.set("k", "w", nx=True) is None
+        assert client.set("k", "w", xx=True, get=True) == text("v")
+        assert client.incr("n") == 1 and client.decr("n", 5) == -4
+        assert client.mset({"a": 1, "b": 2}) and client.mget("a", "x", "b") == [text("1"), None, text("2")]
+        assert client.append("k", "!") == 2 and client.strlen("k") == 2 and client.type("k") == text("string")
+        assert client.exists("k", "x") == 1 and client.delete("k", "x") == 1 and client.dbsize() == 3
+        pipeline = client.pipeline(transaction=False)
+        for _ in range(2000):
+            pipeline.incr("p")
+        assert pipeline.execute()[-1] == 2000
+        assert client.info()["redis_version"] and "save" in client.config_get("save")
+        for refused in (lambda: client.set("k", "v", ex=1), lambda: client.incr("k"), lambda: client.keys()):
+            client.set("k", "v")
+            try:
+                refused()
+            except redis.ResponseError:
+                continue
+            raise AssertionError("an error was expected")
+        assert len(client.execute_command("VSR.STATUS")) == 3
+print("redis-py %s: ok" % redis.__version__)
+PYTHON
+else
+    skip redis-py
+fi
+
+kill -INT "$server"
+wait "$server" || fail "the server did not end well: exit code $?"
+server=
+echo "all ok"
