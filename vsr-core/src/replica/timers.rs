@@ -42,7 +42,11 @@ impl Replica {
     fn on_repeat(&mut self) {
         match &self.mode {
             Mode::Bootstrapping(_) => self.send_bootstrap(),
-            Mode::Primary(_) => self.on_heartbeat(),
+            Mode::Primary(_) => {
+                self.on_heartbeat();
+                // The log of a newer view, if it has heard of one.
+                self.fetch_again();
+            }
             Mode::Backup(_) => {
                 self.expire_credits();
                 self.send_vote_again();
