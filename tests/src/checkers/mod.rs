@@ -1,0 +1,208 @@
+//! What must hold after every step, one file for each property (section J of the rule book).
+
+mod agreement;
+mod bounds;
+mod comparable;
+mod coverage;
+mod durability;
+mod exactly_once;
+mod history;
+mod leadership;
+mod monotone;
+mod promises;
+mod sessions;
+mod uniqueness;
+
+pub use coverage::Coverage;
+
+use crate::{disk::Disk, host::Host};
+use bytes::Bytes;
+use std::fmt;
+use vsr_core::{
+    Answer, Asked, Entry, Event, Limits, Message, OpNumber, Replica, RequestNumber, SessionId, Snapshot,
+    Status, StopReason, Write,
+};
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub property: &'static str,
+    /// How it is broken.
+    pub what: String,
+}
+
+impl Violation {
+    /// A broken property.
+    #[must_use]
+    pub fn new(property: &'static str, what: String) -> Self {
+        Self { property, what }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.property, self.what)
+    }
+}
+
+/// All properties of one run. Replicas are named by their position.
+#[derive(Debug)]
+pub struct Checkers {
+    agreement: agreement::Agreement,
+    history: history::Histories,
+    durability: durability::Durability,
+    uniqueness: uniqueness::Uniqueness,
+    leadership: leadership::Leadership,
+    monotone: monotone::Monotone,
+    comparable: comparable::Comparable,
+    exactly_once: exactly_once::ExactlyOnce,
+    sessions: sessions::SessionTables,
+    bounds: bounds::Bounds,
+    coverage: Coverage,
+    /// A replica may refuse to go on where a scenario wiped it.
+    pub(crate) stops_allowed: bool,
+}
+
+impl Checkers {
+    /// Checkers for a group.
+    #[must_use]
+    pub fn new(replicas: usize, limits: &Limits) -> Self {
+        Self {
+            agreement: agreement::Agreement::new(replicas),
+            history: history::Histories::default(),
+            durability: durability::Durability::new(replicas),
+            uniqueness: uniqueness::Uniqueness::default(),
+            leadership: leadership::Leadership::new(replicas),
+            monotone: monotone::Monotone::new(replicas),
+            comparable: comparable::Comparable::new(replicas),
+            exactly_once: exactly_once::ExactlyOnce::default(),
+            sessions: sessions::SessionTables::default(),
+            bounds: bounds::Bounds::new(limits),
+            coverage: Coverage::default(),
+            stops_allowed: false,
+        }
+    }
+
+    /// The highest op that any replica knows to be committed.
+    #[must_use]
+    pub fn committed(&self) -> OpNumber {
+        self.agreement.committed()
+    }
+
+    /// Operations the state machine executed somewhere; each is counted once.
+    #[must_use]
+    pub fn executed(&self) -> u64 {
+        self.history.executed()
+    }
+
+    /// Which paths were taken how often.
+    #[must_use]
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The highest op a client was answered for.
+    #[must_use]
+    pub fn answered(&self) -> OpNumber {
+        self.exactly_once.answered()
+    }
+
+    pub(crate) fn on_start(&mut self, replica: usize, disk: &Disk) {
+        self.agreement.on_start(replica);
+        self.monotone.on_start(replica, disk);
+        self.comparable.on_start(replica);
+    }
+
+    pub(crate) fn on_wipe(&mut self, replica: usize) {
+        self.monotone.on_wipe(replica);
+    }
+
+    pub(crate) fn on_send(
+        &mut self,
+        replica: usize,
+        message: &Message,
+        disk: &Disk,
+    ) -> Result<(), Violation> {
+        promises::check(replica, message, disk)?;
+        self.uniqueness.on_send(message)
+    }
+
+    pub(crate) fn on_write(&mut self, replica: usize, write: &Write) -> Result<(), Violation> {
+        self.uniqueness.on_write(write)?;
+        match &write.snapshot {
+            Some(snapshot) => self.sessions.on_snapshot(replica, snapshot),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn on_event(&mut self, replica: usize, boot: u64, event: &Event) -> Result<(), Violation> {
+        self.coverage.on_event(event);
+        self.sessions.on_event(event);
+        self.leadership.on_event(replica, boot, event)
+    }
+
+    pub(crate) fn on_stop(&self, replica: usize, reason: &StopReason) -> Result<(), Violation> {
+        let expected = self.stops_allowed && !matches!(reason, StopReason::Divergence { .. });
+        if expected { Ok(()) } else { Err(Violation::new("stop", format!("replica {replica}: {reason}"))) }
+    }
+
+    pub(crate) fn on_install(
+        &mut self,
+        replica: usize,
+        snapshot: &Snapshot,
+        digest: u64,
+    ) -> Result<(), Violation> {
+        self.sessions.on_snapshot(replica, snapshot)?;
+        self.history.on_install(replica, snapshot.op, digest)
+    }
+
+    pub(crate) fn on_apply(
+        &mut self,
+        replica: usize,
+        entry: &Entry,
+        index: usize,
+        reply: &Bytes,
+        digest: u64,
+    ) -> Result<(), Violation> {
+        self.history.on_apply(replica, entry, index, reply, digest)?;
+        self.exactly_once.on_apply(entry, index)
+    }
+
+    pub(crate) fn on_answer(&self, of: &Asked, answer: &Answer) -> Result<(), Violation> {
+        self.sessions.on_answer(of, answer)
+    }
+
+    /// A client takes an answer to a request that it invoked when ops up to `floor` had been answered.
+    pub(crate) fn on_reply(
+        &mut self,
+        session: SessionId,
+        request: RequestNumber,
+        floor: OpNumber,
+        reply: Option<&Bytes>,
+    ) -> Result<(), Violation> {
+        self.exactly_once.on_reply(session, request, floor, reply, &self.history)
+    }
+
+    pub(crate) fn after_step(&mut self, replica: usize, core: &Replica) -> Result<(), Violation> {
+        core.check_invariants();
+        let status: Status = core.status();
+        self.agreement.after_step(replica, core, &status)?;
+        self.monotone.after_step(replica, &status)?;
+        self.bounds.after_step(replica, &status, core)
+    }
+
+    /// What spans replicas; asked when a disk or the highest commit-number changed.
+    pub(crate) fn across(&mut self, hosts: &[Host], disk_changed: bool) -> Result<(), Violation> {
+        self.comparable.check(hosts)?;
+        if disk_changed {
+            self.monotone.on_durable(hosts)?;
+        }
+        self.durability.check(hosts, &self.agreement, disk_changed)
+    }
+
+    /// What holds when everything is quiet: all replicas are equal.
+    pub(crate) fn at_rest(&self, hosts: &[Host]) -> Result<(), Violation> {
+        self.sessions.at_rest(hosts)
+    }
+}

@@ -1,0 +1,417 @@
+//! One replica and what surrounds it: state machine, storage, clients that wait here. Carries out the core's effects in order.
+
+use crate::{
+    checkers::{Checkers, Violation},
+    disk::Disk,
+    machine::Machine,
+    trace::{Trace, describe, describe_entry, fingerprint},
+};
+use bytes::Bytes;
+use std::{collections::BTreeMap, mem};
+use vsr_core::{
+    Answer, Asked, Config, Effect, Entry, Input, Lookup, Message, Now, OpNumber, Origin, Replica, ReplicaId,
+    Status, StopReason, Time, WriteId,
+};
+
+/// Turns of one instant that are still no endless loop.
+const ROUNDS_MAX: usize = 1_000;
+
+/// What a client hears from a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The state machine's reply, fresh.
+    Executed(OpNumber, Bytes),
+    /// Anything the core says.
+    Told(Answer),
+}
+
+/// What a turn gave to the outside.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Messages, in order.
+    pub sent: Vec<(ReplicaId, Message)>,
+    /// Writes that wait for the storage.
+    pub writes: Vec<WriteId>,
+    /// Answers to waiting clients.
+    pub answers: Vec<(usize, Asked, Heard)>,
+    /// What happened, for people.
+    pub events: Vec<vsr_core::Event>,
+    /// Operations committed, for people.
+    pub commits: Vec<(Entry, usize, Bytes)>,
+}
+
+/// Who watches a turn.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    /// The properties.
+    pub checkers: &'a mut Checkers,
+    /// The trace.
+    pub trace: &'a mut Trace,
+    /// Counts inputs.
+    pub steps: &'a mut u64,
+}
+
+/// How a host's storage answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In the call itself.
+    Immediate,
+    /// When it is told to.
+    Delayed,
+}
+
+/// One replica on its machine.
+#[derive(Debug)]
+pub struct Host {
+    pub(crate) index: usize,
+    pub(crate) config: Config,
+    pub(crate) core: Option<Replica>,
+    pub(crate) machine: Machine,
+    pub(crate) disk: Disk,
+    pub(crate) storage: Storage,
+    pub(crate) stopped: Option<StopReason>,
+    pub(crate) boots: u64,
+    /// Set when the disk changed and the properties of disks were not checked yet.
+    pub(crate) disk_changed: bool,
+    /// Crash when this many more effects were carried out: the effects of a turn are not atomic.
+    pub(crate) crash_after: Option<u64>,
+    /// Whether events and commits are collected for people.
+    pub(crate) observed: bool,
+    /// What this replica executed since it started, for the `expect executed` of scenarios.
+    pub(crate) history: Vec<(OpNumber, Bytes)>,
+    waiters: BTreeMap<Asked, (usize, u64)>,
+    applied: OpNumber,
+    next_tick: Option<u64>,
+    effects: Vec<Effect>,
+    follow_ups: Vec<Input>,
+}
+
+impl Host {
+    pub(crate) fn new(index: usize, config: Config, storage: Storage) -> Self {
+        Self {
+            index,
+            config,
+            core: None,
+            machine: Machine::default(),
+            disk: Disk::default(),
+            storage,
+            stopped: None,
+            boots: 0,
+            disk_changed: false,
+            crash_after: None,
+            observed: false,
+            history: Vec::new(),
+            waiters: BTreeMap::new(),
+            applied: OpNumber(0),
+            next_tick: None,
+            effects: Vec::new(),
+            follow_ups: Vec::new(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> ReplicaId {
+        self.config.replica
+    }
+
+    /// What the replica knows of itself, if it runs.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        self.core.as_ref().map(Replica::status)
+    }
+
+    /// Its state machine.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Its storage.
+    #[must_use]
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// When it wants to be woken, by its own clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.core.as_ref().map(Replica::deadline)
+    }
+
+    /// Remembers who wants to hear the answer.
+    pub fn wait(&mut self, of: Asked, client: usize, checksum: u64) {
+        self.waiters.insert(of, (client, checksum));
+    }
+
+    /// Starts the replica on what its storage holds.
+    pub(crate) fn start(
+        &mut self,
+        now: Now,
+        seed: u64,
+        out: &mut Outbox,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Violation> {
+        self.boots += 1;
+        self.machine = Machine::default();
+        self.applied = OpNumber(0);
+        self.next_tick = None;
+        self.history.clear();
+        self.stopped = None;
+        self.config.seed = seed;
+        let mut effects = mem::take(&mut self.effects);
+        let started = Replica::start(now, self.config.clone(), self.disk.restored(), &mut effects);
+        self.effects = effects;
+        match started {
+            Ok(core) => self.core = Some(core),
+            Err(error) => return Err(Violation::new("start", format!("{}: {error}", self.id()))),
+        }
+        watch.checkers.on_start(self.index, &self.disk);
+        self.turn(now, &mut Vec::new(), out, watch)
+    }
+
+    /// A crash: the process is gone, and with it all that was not durable.
+    pub(crate) fn crash(&mut self) {
+        self.core = None;
+        self.crash_after = None;
+        self.disk.crash();
+        self.waiters.clear();
+        self.effects.clear();
+        self.follow_ups.clear();
+    }
+
+    /// One turn: all inputs, then effects and follow-ups until nothing is left to do.
+    pub(crate) fn turn(
+        &mut self,
+        now: Now,
+        inputs: &mut Vec<Input>,
+        out: &mut Outbox,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Violation> {
+        let mut effects = mem::take(&mut self.effects);
+        for input in inputs.drain(..) {
+            let Some(core) = &mut self.core else { break };
+            *watch.steps += 1;
+            core.step(now, input, &mut effects);
+        }
+        for round in 0.. {
+            let Some(core) = &mut self.core else { break };
+            core.end_turn(now, &mut effects);
+            if effects.is_empty() {
+                break;
+            }
+            if round == ROUNDS_MAX {
+                return Err(Violation::new("J14 progress", format!("{}: a turn never ends", self.id())));
+            }
+            for effect in effects.drain(..) {
+                if let Some(left) = &mut self.crash_after {
+                    if *left == 0 {
+                        // The rest of the turn never happens; the world notices that the core is gone.
+                        self.core = None;
+                        break;
+                    }
+                    *left -= 1;
+                }
+                self.carry_out(effect, out, watch)?;
+            }
+            self.report_alarm();
+            let mut follow_ups = mem::take(&mut self.follow_ups);
+            for input in follow_ups.drain(..) {
+                let Some(core) = &mut self.core else { continue };
+                *watch.steps += 1;
+                core.step(now, input, &mut effects);
+            }
+            self.follow_ups = follow_ups;
+        }
+        effects.clear();
+        self.effects = effects;
+        self.check(watch)
+    }
+
+    fn check(&mut self, watch: &mut Watch<'_>) -> Result<(), Violation> {
+        match &self.core {
+            Some(core) => watch.checkers.after_step(self.index, core),
+            None => Ok(()),
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        effect: Effect,
+        out: &mut Outbox,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Violation> {
+        let id = self.id();
+        match effect {
+            Effect::Send { to, message } => {
+                watch.trace.fold(fingerprint(&message));
+                watch.trace.note(|| format!("  {id} -> {to} {}", describe(&message)));
+                watch.checkers.on_send(self.index, &message, &self.disk)?;
+                out.sent.push((to, message));
+            }
+            Effect::Append(write) => {
+                watch.trace.fold(write.id.sequence);
+                watch.trace.note(|| format!("  {id} writes {}", describe_write(&write)));
+                watch.checkers.on_write(self.index, &write)?;
+                let write_id = write.id;
+                self.disk.submit(write);
+                if self.storage == Storage::Immediate {
+                    self.persist(write_id, watch);
+                    self.follow_ups.push(Input::Persisted(write_id));
+                } else {
+                    out.writes.push(write_id);
+                }
+            }
+            Effect::Commit { entry, range } => self.commit(&entry, range, out, watch)?,
+            Effect::Answer { of, answer } => {
+                watch.trace.note(|| format!("  {id} answers {of:?} {answer:?}"));
+                watch.checkers.on_answer(&of, &answer)?;
+                if let Some((client, _)) = self.waiters.remove(&of) {
+                    out.answers.push((client, of, Heard::Told(answer)));
+                }
+            }
+            Effect::TakeSnapshot { op } => {
+                watch.trace.fold(op.0);
+                self.follow_ups.push(Input::SnapshotTaken { op, state: self.machine.snapshot() });
+            }
+            Effect::InstallSnapshot(snapshot) => {
+                watch.trace.fold(snapshot.op.0);
+                watch.trace.note(|| format!("  {id} installs snapshot {}", snapshot.op));
+                self.machine = Machine::restore(snapshot.state.bytes());
+                watch.checkers.on_install(self.index, &snapshot, self.machine.digest())?;
+                self.applied = snapshot.op;
+                self.resolve_waiters(out);
+            }
+            Effect::Observe(event) => {
+                watch.trace.note(|| format!("  {id}: {event:?}"));
+                watch.checkers.on_event(self.index, self.boots, &event)?;
+                if self.observed {
+                    out.events.push(event);
+                }
+            }
+            Effect::Stop(reason) => {
+                watch.trace.note(|| format!("  {id} stops: {reason}"));
+                self.stopped = Some(reason.clone());
+                self.core = None;
+                return watch.checkers.on_stop(self.index, &reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        entry: &Entry,
+        range: std::ops::Range<usize>,
+        out: &mut Outbox,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Violation> {
+        let id = self.id();
+        watch.trace.fold(entry.hash().0 as u64 ^ range.start as u64);
+        watch.trace.note(|| format!("  {id} executes {range:?} of {}", describe_entry(entry)));
+        for index in range {
+            let op = OpNumber(entry.first().0 + index as u64);
+            if op <= self.applied {
+                return Err(Violation::new(
+                    "J2 prefix",
+                    format!("{id} executes {op} after {}", self.applied),
+                ));
+            }
+            self.applied = op;
+            let operation = entry.operation(index);
+            let origin = entry.origin(index);
+            let asked = match origin {
+                Origin::Request { session, request, .. } => Some(Asked::Request(session, request)),
+                Origin::Tick => None,
+                Origin::Register { .. } => {
+                    return Err(Violation::new(
+                        "J2 prefix",
+                        format!("{id}: a registration given to the machine"),
+                    ));
+                }
+            };
+            let reply = self.machine.apply(op, entry.timestamp(index), asked.map(|_| &operation[..]));
+            watch.checkers.on_apply(self.index, entry, index, &reply, self.machine.digest())?;
+            if let Some(core) = &mut self.core {
+                core.applied(op, &reply);
+            }
+            if let Some((client, _)) = asked.and_then(|asked| self.waiters.remove(&asked)) {
+                out.answers.push((
+                    client,
+                    asked.expect("it was removed"),
+                    Heard::Executed(op, reply.clone()),
+                ));
+            }
+            if self.observed {
+                self.history.push((op, operation));
+                out.commits.push((entry.clone(), index, reply));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes writes durable up to `id`.
+    pub(crate) fn persist(&mut self, id: WriteId, watch: &mut Watch<'_>) {
+        if self.disk.complete(id) {
+            watch.trace.fold(id.sequence);
+            self.disk_changed = true;
+        }
+    }
+
+    /// After a snapshot no commit will answer those it covers (decision 17).
+    fn resolve_waiters(&mut self, out: &mut Outbox) {
+        let Some(core) = &self.core else { return };
+        let applied = self.applied;
+        self.waiters.retain(|of, (client, checksum)| {
+            let answer = match *of {
+                Asked::Register(client) => core.session_of(client).map(Answer::Registered),
+                Asked::Request(session, request) => match core.lookup(session, request, *checksum) {
+                    Lookup::New | Lookup::Pending => None,
+                    Lookup::NoSession => (session.number <= applied).then_some(Answer::Evicted),
+                    Lookup::Reply(reply) => Some(Answer::Reply(reply)),
+                    Lookup::Gone => Some(Answer::ReplyGone),
+                    Lookup::Conflict => Some(Answer::Conflict),
+                },
+            };
+            let answered = answer.is_some();
+            out.answers.extend(answer.map(|answer| (*client, *of, Heard::Told(answer))));
+            !answered
+        });
+    }
+
+    /// Tells the core what the machine wants of time, when that changed (decision 16).
+    fn report_alarm(&mut self) {
+        let wanted = self.machine.next_tick();
+        if wanted != self.next_tick {
+            self.next_tick = wanted;
+            self.follow_ups.push(Input::NextTick(wanted));
+        }
+    }
+}
+
+fn describe_write(write: &vsr_core::Write) -> String {
+    let mut text = format!("#{}", write.id.sequence);
+    if let Some(record) = &write.record {
+        text +=
+            &format!(" view {} log view {} start {}", record.view.0, record.log_view.0, record.start_op.0);
+    }
+    if let Some(snapshot) = &write.snapshot {
+        text += &format!(" snapshot {}", snapshot.op);
+    }
+    if let Some(above) = write.truncate_above {
+        text += &format!(" cut above {}", above.0);
+    }
+    for entry in &write.entries {
+        text += &format!(" [{}]", describe_entry(entry));
+    }
+    if let Some(through) = write.trim_through {
+        text += &format!(" trim {}", through.0);
+    }
+    text + &format!(" commit {}", write.commit.0)
+}

@@ -1,0 +1,138 @@
+//! `vsr-test simulate` searches, `vsr-test mutants` proves that the tests are alive, `vsr-test scenario` tells a story.
+
+use clap::{Parser, Subcommand};
+use std::{
+    process::ExitCode,
+    sync::Mutex,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Instant,
+};
+use vsr_core::{Mutation, Mutations};
+use vsr_test::simulation::{Options, Report, Totals, run};
+
+#[derive(Parser)]
+#[command(about = "Simulations, scenarios and mutants of the protocol")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs seeds: anything may break, nothing may be wrong.
+    Simulate {
+        /// How many.
+        #[arg(long, default_value_t = 200)]
+        seeds: u64,
+        /// The first one; drawn from the system's entropy if absent.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How many replicas; each seed decides for itself if absent.
+        #[arg(long)]
+        replicas: Option<usize>,
+        /// Switches a rule off: see whether chance notices.
+        #[arg(long)]
+        mutate: Option<String>,
+        /// Shows how often each path was taken.
+        #[arg(long)]
+        coverage: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Simulate { seeds, seed, replicas, mutate, coverage } => {
+            let mutations = match mutate.as_deref().map(mutation_named) {
+                None => Mutations::default(),
+                Some(Some(mutation)) => Mutations::default().with(mutation),
+                Some(None) => {
+                    let names: Vec<_> = Mutation::ALL.iter().map(|mutation| mutation.name()).collect();
+                    eprintln!("no such mutation; there are: {}", names.join(", "));
+                    return ExitCode::from(2);
+                }
+            };
+            let options = Options { replicas, mutations, verbose: false };
+            simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
+        }
+    }
+}
+
+fn mutation_named(name: &str) -> Option<Mutation> {
+    Mutation::ALL.iter().copied().find(|mutation| mutation.name() == name)
+}
+
+/// A seed nobody chose, short enough to be read aloud.
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0) >> 24
+}
+
+fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Option<&str>) -> ExitCode {
+    println!("{seeds} seeds from {first}");
+    // A panic is a finding, told with its seed below.
+    std::panic::set_hook(Box::new(|_| {}));
+    let next = AtomicU64::new(0);
+    let result = Mutex::new((Totals::default(), None::<Report>));
+    let started = Instant::now();
+    let worker = || loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= seeds {
+            break;
+        }
+        let report = run(first.wrapping_add(index), options);
+        let mut result = result.lock().expect("no worker panics");
+        result.0.merge(&report.totals);
+        if report.violation.is_some() && result.1.as_ref().is_none_or(|known| report.seed < known.seed) {
+            next.store(seeds, Ordering::Relaxed);
+            result.1 = Some(report);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(worker);
+        }
+    });
+    let elapsed = started.elapsed().as_secs_f64();
+    let (totals, failure) = result.into_inner().expect("no worker panics");
+    print_totals(&totals, elapsed, coverage);
+    let Some(failure) = failure else { return ExitCode::SUCCESS };
+    // The same seed again, this time with somebody who writes down what happens.
+    let told = run(failure.seed, Options { verbose: true, ..options });
+    for line in &told.trace {
+        println!("{line}");
+    }
+    if let Some(violation) = &failure.violation {
+        println!("\nseed {}: {violation}", failure.seed);
+    }
+    let mut replay = format!("cargo run --release -p vsr-test -- simulate --seeds 1 --seed {}", failure.seed);
+    if let Some(replicas) = options.replicas {
+        replay += &format!(" --replicas {replicas}");
+    }
+    if let Some(name) = mutate {
+        replay += &format!(" --mutate {name}");
+    }
+    println!("again: {replay}");
+    ExitCode::FAILURE
+}
+
+fn print_totals(totals: &Totals, elapsed: f64, coverage: bool) {
+    println!(
+        "{} seeds, {} steps, {} requests, {} crashes, {} partitions, {} view changes, {} evictions, {} snapshots installed, {} unknown outcomes",
+        totals.seeds,
+        totals.steps,
+        totals.requests,
+        totals.crashes,
+        totals.partitions,
+        totals.view_changes,
+        totals.coverage.of("SessionEvicted"),
+        totals.coverage.of("SnapshotInstalled"),
+        totals.unknown,
+    );
+    println!("{elapsed:.1} s, {:.0} steps/s with all invariants", totals.steps as f64 / elapsed);
+    if coverage {
+        for (name, count) in totals.coverage.iter() {
+            println!("  {name:24} {count}");
+        }
+    }
+}

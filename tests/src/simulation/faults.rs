@@ -1,0 +1,129 @@
+//! What breaks: machines, links, clocks of patience.
+
+use super::{Event, Simulation};
+use crate::checkers::Violation;
+use std::mem;
+use vsr_core::Input;
+
+impl Simulation {
+    /// Breaks something, and decides when the next thing breaks.
+    pub(super) fn fault(&mut self) -> Result<(), Violation> {
+        if !self.faults {
+            return Ok(());
+        }
+        let pause = self.prng.delay(self.swarm.fault_mean) + 1;
+        self.queue.at(self.now + pause, Event::Fault);
+        match self.prng.below(20) {
+            0..7 => {
+                let victim = self.victim();
+                if self.prng.chance(500) {
+                    // Somewhere in its next turns, between two effects.
+                    self.world.hosts[victim].crash_after = Some(self.prng.below(30));
+                } else {
+                    self.crash(victim);
+                }
+            }
+            7 => (0..self.swarm.replicas).for_each(|replica| self.crash(replica)),
+            8 => {
+                let count = self.prng.range(2, self.swarm.replicas as u64 - 1);
+                (0..count).for_each(|_| {
+                    let victim = self.victim();
+                    self.crash(victim);
+                });
+            }
+            9..16 => self.partition(),
+            16 => {
+                let victim = self.victim();
+                if self.world.hosts[victim].is_up() {
+                    self.sites[victim].inbox.push(Input::Leave);
+                    self.schedule_turn(victim);
+                }
+            }
+            _ => {
+                let victim = self.victim();
+                let length = self.prng.delay(self.swarm.outage_mean);
+                let now = self.now;
+                self.world.trace.note(|| format!("{now}: R{victim} pauses for {length}"));
+                self.sites[victim].paused_until = now + length;
+            }
+        }
+        Ok(())
+    }
+
+    /// Often the primary: that is where it hurts.
+    fn victim(&mut self) -> usize {
+        let is_primary = |host: &crate::host::Host| host.status().is_some_and(|status| status.is_primary);
+        match self.world.hosts.iter().position(is_primary) {
+            Some(primary) if self.prng.chance(400) => primary,
+            _ => self.prng.index(self.swarm.replicas),
+        }
+    }
+
+    pub(super) fn crash(&mut self, replica: usize) {
+        let site = &mut self.sites[replica];
+        if !mem::take(&mut site.running) {
+            return;
+        }
+        self.totals.crashes += 1;
+        site.inbox.clear();
+        site.mailbox.clear();
+        site.timer_at = None;
+        site.write_done_at = 0;
+        let now = self.now;
+        self.world.trace.note(|| format!("{now}: crash of R{replica}"));
+        self.world.crash(replica);
+        let outage = self.prng.delay(self.swarm.outage_mean) + 1;
+        self.queue.at(self.now + outage, Event::Restart { replica });
+    }
+
+    pub(super) fn restart(&mut self, replica: usize) -> Result<(), Violation> {
+        if self.sites[replica].running {
+            return Ok(());
+        }
+        self.sites[replica].running = true;
+        let now = self.sites[replica].now(self.now);
+        let mut out = mem::take(&mut self.out);
+        let result = self.world.start(replica, now, &mut out);
+        self.dispatch(replica, &mut out)?;
+        self.out = out;
+        result?;
+        self.after_turn(replica)
+    }
+
+    fn partition(&mut self) {
+        self.network.heal();
+        self.totals.partitions += 1;
+        let replicas = self.swarm.replicas;
+        let victim = self.victim();
+        let shape = self.prng.below(5);
+        let side: Vec<bool> = (0..replicas)
+            .map(|replica| match shape {
+                0 | 1 => replica == victim,
+                _ => self.prng.chance(500),
+            })
+            .collect();
+        let (one_way, random) = (shape == 1 || shape == 2, shape == 4);
+        let flip = self.prng.chance(500);
+        for from in 0..replicas {
+            for to in 0..replicas {
+                let across = if random { self.prng.chance(300) } else { side[from] != side[to] };
+                if across && from != to && (!one_way || side[from] == flip) {
+                    self.network.cut(from, to);
+                }
+            }
+        }
+        let now = self.now;
+        let network = &self.network;
+        self.world.trace.note(|| format!("{now}: partition {network:?}"));
+        let outage = self.prng.delay(self.swarm.outage_mean * 2) + 1;
+        self.queue.at(self.now + outage, Event::Heal { generation: self.network.generation });
+    }
+
+    pub(super) fn heal(&mut self, generation: u64) {
+        if generation == self.network.generation {
+            let now = self.now;
+            self.world.trace.note(|| format!("{now}: heal"));
+            self.network.heal();
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! One seed decides everything: speeds, faults, clients. First anything may break, and nothing may be wrong; then everything
+//! is healed, and all must go on and become equal (J14).
+
+mod clients;
+mod faults;
+mod network;
+mod phases;
+mod queue;
+mod swarm;
+
+pub use phases::{Report, run};
+
+use crate::{
+    checkers::{Coverage, Violation},
+    host::Outbox,
+    prng::Prng,
+    trace::{Trace, describe},
+    world::World,
+};
+use clients::Workload;
+use network::Network;
+use queue::{Event, Queue};
+use std::mem;
+use swarm::Swarm;
+use vsr_core::{Asked, Input, Mutations, Now, Request, Time};
+
+/// 2026-01-01.
+const UNIX_START: u64 = 1_767_225_600_000_000_000;
+
+/// No run needs as many.
+const EVENTS_MAX: u64 = 3_000_000;
+
+/// What is the same for all seeds of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// How many replicas; the seed decides if nobody else does.
+    pub replicas: Option<usize>,
+    /// Rules that are switched off.
+    pub mutations: Mutations,
+    /// Keep the last lines of the trace.
+    pub verbose: bool,
+}
+
+/// What a run, or many, did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Runs.
+    pub seeds: u64,
+    /// Inputs to replicas.
+    pub steps: u64,
+    /// Operations executed by the group.
+    pub requests: u64,
+    /// Crashes.
+    pub crashes: u64,
+    /// Partitions, of one direction or both.
+    pub partitions: u64,
+    /// Views that started after the first.
+    pub view_changes: u64,
+    /// Requests whose outcome no client ever learned.
+    pub unknown: u64,
+    /// Paths taken.
+    pub coverage: Coverage,
+}
+
+impl Totals {
+    /// Adds another run.
+    pub fn merge(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.steps += other.steps;
+        self.requests += other.requests;
+        self.crashes += other.crashes;
+        self.partitions += other.partitions;
+        self.view_changes += other.view_changes;
+        self.unknown += other.unknown;
+        self.coverage.merge(&other.coverage);
+    }
+}
+
+/// A machine around a replica, as the simulation sees it.
+#[derive(Debug, Default)]
+struct Site {
+    /// Started, and not crashed since.
+    running: bool,
+    inbox: Vec<Input>,
+    mailbox: Vec<(usize, Request)>,
+    turn_scheduled: bool,
+    /// The time of the earliest timer event under way.
+    timer_at: Option<u64>,
+    paused_until: u64,
+    write_done_at: u64,
+    /// Its monotonic clock is `offset + t + t * ppm / 1e6`.
+    clock_offset: u64,
+    clock_ppm: u64,
+    unix_skew: u64,
+}
+
+impl Site {
+    fn now(&self, at: u64) -> Now {
+        let monotonic =
+            self.clock_offset + at + (u128::from(at) * u128::from(self.clock_ppm) / 1_000_000) as u64;
+        Now { monotonic: Time(monotonic), unix: UNIX_START + at + self.unix_skew }
+    }
+
+    /// The true time at which its monotonic clock shows `time`, or a little later.
+    fn when(&self, time: Time) -> u64 {
+        let elapsed = u128::from(time.0.saturating_sub(self.clock_offset));
+        (elapsed * 1_000_000 / (1_000_000 + u128::from(self.clock_ppm))) as u64 + 1
+    }
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Simulation {
+    world: World,
+    sites: Vec<Site>,
+    network: Network,
+    workload: Workload,
+    queue: Queue,
+    swarm: Swarm,
+    prng: Prng,
+    now: u64,
+    faults: bool,
+    /// Events so far: a world that spins without getting anywhere is found by it.
+    events: u64,
+    totals: Totals,
+    out: Outbox,
+    inputs: Vec<Input>,
+}
+
+impl Simulation {
+    /// The run of a seed, about to begin.
+    #[must_use]
+    pub fn new(seed: u64, options: Options) -> Self {
+        let mut prng = Prng::new(seed);
+        let swarm = Swarm::draw(&mut prng, options.replicas);
+        let trace = if options.verbose { Trace::verbose() } else { Trace::default() };
+        let configs = swarm.configs(options.mutations);
+        let world = World::new(configs, swarm.storage, trace, prng.next());
+        let site = |prng: &mut Prng| Site {
+            clock_offset: prng.below(1 << 40),
+            clock_ppm: prng.below(swarm.drift_ppm + 1),
+            unix_skew: prng.below(swarm.heartbeat_timeout),
+            ..Site::default()
+        };
+        Self {
+            sites: (0..swarm.replicas).map(|_| site(&mut prng)).collect(),
+            network: Network::new(swarm.replicas),
+            workload: Workload::new(&swarm, &mut prng),
+            queue: Queue::default(),
+            world,
+            swarm,
+            prng,
+            now: 0,
+            faults: true,
+            events: 0,
+            totals: Totals { seeds: 1, ..Totals::default() },
+            out: Outbox::default(),
+            inputs: Vec::new(),
+        }
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let coverage = self.world.checkers.coverage().clone();
+        Totals {
+            steps: self.world.steps,
+            requests: self.world.checkers.executed(),
+            view_changes: coverage.of("LeadershipStarted").saturating_sub(1),
+            unknown: self.workload.unknown(),
+            coverage,
+            ..self.totals.clone()
+        }
+    }
+
+    /// The trace so far.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.world.trace
+    }
+
+    /// The world as it is now.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The next thing that happens.
+    fn advance(&mut self) -> Result<(), Violation> {
+        let (at, event) = self.queue.pop().expect("replicas always have a timer, clients always wake");
+        self.now = self.now.max(at);
+        self.events += 1;
+        if self.events > EVENTS_MAX {
+            return Err(Violation::new("J14 progress", format!("{EVENTS_MAX} events, and no end")));
+        }
+        if let Some(replica) = event.replica() {
+            let paused_until = self.sites[replica].paused_until;
+            if paused_until > self.now {
+                self.queue.at(paused_until, event);
+                return Ok(());
+            }
+        }
+        match event {
+            Event::Deliver { replica, message } => {
+                if self.world.hosts[replica].is_up() {
+                    let now = self.now;
+                    self.world.trace.note(|| {
+                        format!("{now}: R{replica} hears of {} {}", message.from, describe(&message))
+                    });
+                    self.sites[replica].inbox.push(Input::Message(message));
+                    self.schedule_turn(replica);
+                }
+                Ok(())
+            }
+            Event::Persisted { replica, id } => {
+                self.world.persist(replica, id)?;
+                if self.world.hosts[replica].is_up() {
+                    // An answer of an earlier boot may still come; the core knows its own writes (decision 11).
+                    self.sites[replica].inbox.push(Input::Persisted(id));
+                    self.schedule_turn(replica);
+                }
+                Ok(())
+            }
+            Event::Requests { replica, client, requests } => {
+                self.arrive(replica, client, requests);
+                Ok(())
+            }
+            Event::Turn { replica } => {
+                self.sites[replica].turn_scheduled = false;
+                self.turn(replica)
+            }
+            Event::Timer { replica } => {
+                self.sites[replica].timer_at = None;
+                let now = self.sites[replica].now(self.now).monotonic;
+                match self.world.hosts[replica].deadline() {
+                    Some(deadline) if deadline <= now => self.turn(replica),
+                    Some(_) => {
+                        self.schedule_timer(replica);
+                        Ok(())
+                    }
+                    None => Ok(()),
+                }
+            }
+            Event::Restart { replica } => self.restart(replica),
+            Event::Client { client } => {
+                self.wake_client(client);
+                Ok(())
+            }
+            Event::Fault => self.fault(),
+            Event::Heal { generation } => {
+                self.heal(generation);
+                Ok(())
+            }
+        }
+    }
+
+    fn arrive(&mut self, replica: usize, client: usize, requests: Vec<Request>) {
+        if !self.world.hosts[replica].is_up() {
+            return;
+        }
+        let mailbox = &mut self.sites[replica].mailbox;
+        // A mailbox has an end; the client will ask again.
+        if mailbox.len() + requests.len() <= 256 {
+            mailbox.extend(requests.into_iter().map(|request| (client, request)));
+            self.schedule_turn(replica);
+        }
+    }
+
+    /// One turn: everything that arrived since the last.
+    fn turn(&mut self, replica: usize) -> Result<(), Violation> {
+        let site = &mut self.sites[replica];
+        let host = &mut self.world.hosts[replica];
+        let Some(core) = &host.core else { return Ok(()) };
+        let now = site.now(self.now);
+        let room = if self.swarm.ignore_room { usize::MAX } else { core.room() };
+        let timer = core.deadline() <= now.monotonic;
+        let mut inputs = mem::take(&mut self.inputs);
+        inputs.append(&mut site.inbox);
+        for (client, request) in site.mailbox.drain(..site.mailbox.len().min(room)) {
+            host.wait(asked(&request), client, checksum_of(&request));
+            inputs.push(Input::Request(request));
+        }
+        if timer {
+            inputs.push(Input::Timer);
+        }
+        self.world.trace.fold(self.now ^ (replica as u64) << 56 ^ inputs.len() as u64);
+        let at = self.now;
+        self.world.trace.note(|| format!("{at}: R{replica} takes a turn of {} inputs", inputs.len()));
+        let mut out = mem::take(&mut self.out);
+        let result = self.world.turn(replica, now, &mut inputs, &mut out);
+        inputs.clear();
+        self.inputs = inputs;
+        self.dispatch(replica, &mut out)?;
+        self.out = out;
+        result?;
+        self.after_turn(replica)
+    }
+
+    fn after_turn(&mut self, replica: usize) -> Result<(), Violation> {
+        if !self.world.hosts[replica].is_up() {
+            // The turn ended in a crash.
+            self.crash(replica);
+            return Ok(());
+        }
+        if !self.sites[replica].mailbox.is_empty() {
+            self.schedule_turn(replica);
+        }
+        self.schedule_timer(replica);
+        Ok(())
+    }
+
+    /// Gives what a turn produced to network, storage and clients.
+    fn dispatch(&mut self, replica: usize, out: &mut Outbox) -> Result<(), Violation> {
+        for (to, message) in out.sent.drain(..) {
+            let to = self.world.position(to);
+            self.transmit(replica, to, message);
+        }
+        for id in out.writes.drain(..) {
+            let site = &mut self.sites[replica];
+            let delay = self.prng.delay(self.swarm.storage_mean);
+            site.write_done_at = site.write_done_at.max(self.now + delay);
+            self.queue.at(site.write_done_at, Event::Persisted { replica, id });
+        }
+        for (client, of, heard) in out.answers.drain(..) {
+            if self.faults && self.prng.chance(self.swarm.lose_answer) {
+                continue;
+            }
+            self.answer(client, of, &heard)?;
+        }
+        Ok(())
+    }
+
+    fn schedule_turn(&mut self, replica: usize) {
+        let site = &mut self.sites[replica];
+        if !site.turn_scheduled {
+            site.turn_scheduled = true;
+            let delay = self.prng.below(self.swarm.turn_delay + 1);
+            self.queue.at(self.now + delay, Event::Turn { replica });
+        }
+    }
+
+    fn schedule_timer(&mut self, replica: usize) {
+        let Some(deadline) = self.world.hosts[replica].deadline() else { return };
+        let site = &mut self.sites[replica];
+        let at = site.when(deadline).max(self.now + 1);
+        if site.timer_at.is_none_or(|earlier| at < earlier) {
+            site.timer_at = Some(at);
+            self.queue.at(at, Event::Timer { replica });
+        }
+    }
+}
+
+fn asked(request: &Request) -> Asked {
+    match request.origin {
+        vsr_core::Origin::Register { client } => Asked::Register(client),
+        vsr_core::Origin::Request { session, request, .. } => Asked::Request(session, request),
+        vsr_core::Origin::Tick => unreachable!("clients do not tick"),
+    }
+}
+
+fn checksum_of(request: &Request) -> u64 {
+    match request.origin {
+        vsr_core::Origin::Request { checksum, .. } => checksum,
+        vsr_core::Origin::Register { .. } | vsr_core::Origin::Tick => 0,
+    }
+}

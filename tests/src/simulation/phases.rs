@@ -1,0 +1,141 @@
+//! A run: bring the group up, break things, heal, demand progress, then demand rest.
+
+use super::{Event, Options, Simulation, Totals};
+use crate::checkers::Violation;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use vsr_core::StatusName;
+
+/// Every run takes at least this many steps …
+const STEPS_MIN: u64 = 5000;
+/// … and executes at least this many operations.
+const REQUESTS_MIN: u64 = 100;
+/// A run in which too much is broken for that is healed after this many steps.
+const STEPS_PATIENCE: u64 = 20_000;
+/// Time-outs within which a healed group must get somewhere.
+const PATIENCE_TIMEOUTS: u64 = 60;
+/// Events on their way at once; a group that talks more than that has lost itself.
+const QUEUE_MAX: usize = 20_000;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// What it did.
+    pub totals: Totals,
+    /// Hash of all that happened.
+    pub trace_hash: u64,
+    /// What was wrong.
+    pub violation: Option<Violation>,
+    /// The last lines of the trace, if they were kept.
+    pub trace: Vec<String>,
+}
+
+/// Runs a seed to its end. A panic anywhere is a violation.
+#[must_use]
+pub fn run(seed: u64, options: Options) -> Report {
+    let mut simulation = Simulation::new(seed, options);
+    let result = catch_unwind(AssertUnwindSafe(|| simulation.run()));
+    let violation = match result {
+        Ok(result) => result.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            Some(Violation::new("panic", text.unwrap_or_else(|| "not text".into())))
+        }
+    };
+    Report {
+        seed,
+        totals: simulation.totals(),
+        trace_hash: simulation.trace().hash(),
+        violation,
+        trace: simulation.trace().lines().map(String::from).collect(),
+    }
+}
+
+impl Simulation {
+    fn run(&mut self) -> Result<(), Violation> {
+        for replica in 0..self.swarm.replicas {
+            let at = self.prng.delay(self.swarm.heartbeat_timeout);
+            self.queue.at(at, Event::Restart { replica });
+        }
+        for client in 0..self.workload.len() {
+            let at = self.prng.delay(self.swarm.heartbeat_timeout);
+            self.queue.at(at, Event::Client { client });
+        }
+        let first_fault = self.swarm.heartbeat_timeout + self.prng.delay(self.swarm.fault_mean);
+        self.queue.at(first_fault, Event::Fault);
+        while self.world.steps < STEPS_PATIENCE && !self.has_done_enough() {
+            self.advance()?;
+            if self.queue.len() > QUEUE_MAX {
+                return Err(Violation::new("J15 bounded", "messages without end".into()));
+            }
+        }
+        self.heal_all();
+        let goal: Vec<_> = self.workload.answered().map(|answered| answered + 3).collect();
+        self.within_patience("every client gets answers", |this| {
+            let served = this.workload.answered().zip(&goal).all(|(answered, goal)| answered >= *goal);
+            Ok(served)
+        })?;
+        while !self.has_done_enough() {
+            let before = self.world.checkers.executed();
+            self.within_patience("work is done", |this| {
+                Ok(this.has_done_enough() || this.world.checkers.executed() > before)
+            })?;
+        }
+        self.workload.draining = true;
+        self.within_patience("all is answered, and all replicas are equal", |this| Ok(this.is_at_rest()))?;
+        self.world.checkers.at_rest(&self.world.hosts)
+    }
+
+    fn has_done_enough(&self) -> bool {
+        self.world.steps >= STEPS_MIN && self.world.checkers.executed() >= REQUESTS_MIN
+    }
+
+    fn heal_all(&mut self) {
+        let now = self.now;
+        self.world.trace.note(|| format!("{now}: everything is healed"));
+        self.faults = false;
+        self.network.heal();
+        for replica in 0..self.swarm.replicas {
+            self.sites[replica].paused_until = 0;
+            self.world.hosts[replica].crash_after = None;
+            if !self.sites[replica].running {
+                self.queue.at(now, Event::Restart { replica });
+            }
+        }
+    }
+
+    fn within_patience(
+        &mut self,
+        what: &str,
+        mut done: impl FnMut(&Self) -> Result<bool, Violation>,
+    ) -> Result<(), Violation> {
+        let end = self.now + PATIENCE_TIMEOUTS * self.swarm.heartbeat_timeout.max(self.swarm.client_timeout);
+        while !done(self)? {
+            if self.now > end {
+                let states: Vec<_> = self.world.hosts.iter().map(crate::host::Host::status).collect();
+                return Err(Violation::new("J14 progress", format!("not in time: {what}; {states:#?}")));
+            }
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let mut states = self.world.hosts.iter().map(|host| (host.status(), host.machine().digest()));
+        let Some((Some(first), digest)) = states.next() else { return false };
+        let same = |(status, other): (Option<vsr_core::Status>, u64)| {
+            status.is_some_and(|status| {
+                status.status == StatusName::Normal
+                    && (status.view, status.op, status.commit) == (first.view, first.op, first.commit)
+                    && status.applied == first.applied
+                    && other == digest
+            })
+        };
+        first.status == StatusName::Normal
+            && first.applied == first.op
+            && states.all(same)
+            && self.workload.is_idle()
+    }
+}

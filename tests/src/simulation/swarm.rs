@@ -1,0 +1,105 @@
+//! What kind of world a seed lives in: every seed has its own mix of speeds, faults and bounds.
+
+use crate::{host::Storage, prng::Prng};
+use std::time::Duration;
+use vsr_core::{Config, Limits, ReplicaId, ReplicatedLimits};
+
+/// Nanoseconds in a millisecond.
+pub(super) const MS: u64 = 1_000_000;
+
+/// The parameters of one run. Times are nanoseconds, odds are per mille.
+#[derive(Clone, Debug)]
+pub(super) struct Swarm {
+    pub(super) replicas: usize,
+    pub(super) heartbeat_interval: u64,
+    pub(super) heartbeat_timeout: u64,
+    pub(super) limits: Limits,
+    pub(super) replicated: ReplicatedLimits,
+    pub(super) storage: Storage,
+    pub(super) storage_mean: u64,
+    pub(super) delay_mean: u64,
+    pub(super) turn_delay: u64,
+    pub(super) drop: u64,
+    pub(super) duplicate: u64,
+    /// Odds that a message takes very long.
+    pub(super) straggler: u64,
+    pub(super) lose_answer: u64,
+    /// Mean time between faults; each lasts about as long as `outage_mean`.
+    pub(super) fault_mean: u64,
+    pub(super) outage_mean: u64,
+    pub(super) clients: usize,
+    pub(super) window: usize,
+    pub(super) think_mean: u64,
+    pub(super) client_timeout: u64,
+    pub(super) abandon: u64,
+    /// Odds that a host hands in more requests than there is room for.
+    pub(super) ignore_room: bool,
+    /// Clocks differ by at most this many millionths.
+    pub(super) drift_ppm: u64,
+}
+
+impl Swarm {
+    pub(super) fn draw(prng: &mut Prng, replicas: Option<usize>) -> Self {
+        let replicas = replicas.unwrap_or_else(|| prng.pick(&[3, 3, 5]));
+        let heartbeat_interval = prng.pick(&[10, 20, 50, 100]) * MS;
+        let heartbeat_timeout = heartbeat_interval * prng.range(3, 6);
+        let mut limits = Limits::default();
+        limits.pipeline_ops_max = prng.pick(&[4, 8, 32, 256]);
+        limits.entry_ops_max = limits.pipeline_ops_max.min(prng.pick(&[1, 2, 4, 64])) as usize;
+        limits.entry_bytes_max = prng.pick(&[16, 64, 4096]);
+        limits.operation_bytes_max = 256;
+        limits.pipeline_bytes_max = prng.pick(&[4096, 65_536]);
+        limits.queue_ops_max = prng.pick(&[2, 8, 64]);
+        limits.forward_ops_max = prng.pick(&[2, 8, 64]);
+        limits.turn_ops_max = prng.pick(&[1, 4, 64]);
+        limits.snapshot_interval_ops = prng.pick(&[5, 20, 60, 200]);
+        limits.log_keep_ops = prng.pick(&[0, 5, 20, 100]);
+        limits.transfer_bytes_max = prng.pick(&[1, 200, 1000, 1 << 20]);
+        limits.retransmit_bytes_max = prng.pick(&[1, 500, 1 << 20]);
+        let mut replicated = ReplicatedLimits::default();
+        let clients = prng.range(1, 6) as usize;
+        replicated.sessions_max = prng.pick(&[2, 4, 8, 64]);
+        replicated.window = prng.pick(&[1, 4, 16]);
+        replicated.session_reply_bytes_max = prng.pick(&[8, 64, 4096]);
+        let storage = if prng.chance(250) { Storage::Immediate } else { Storage::Delayed };
+        let calm = prng.chance(100);
+        Self {
+            replicas,
+            heartbeat_interval,
+            heartbeat_timeout,
+            storage,
+            storage_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 1]),
+            delay_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 2]),
+            turn_delay: heartbeat_interval / prng.pick(&[1000, 100, 20]),
+            drop: prng.pick(&[0, 5, 20, 100, 200]),
+            duplicate: prng.pick(&[0, 10, 50, 200]),
+            straggler: prng.pick(&[0, 5, 20]),
+            lose_answer: prng.pick(&[0, 20, 100]),
+            fault_mean: heartbeat_timeout * if calm { 40 } else { prng.range(2, 8) },
+            outage_mean: heartbeat_timeout * prng.range(1, 5) / 2,
+            clients,
+            window: prng.range(1, u64::from(replicated.window)) as usize,
+            think_mean: heartbeat_interval / prng.pick(&[1, 2, 4]) * clients as u64 / 2 + 1,
+            client_timeout: heartbeat_timeout * prng.range(1, 4) / 2,
+            abandon: prng.pick(&[0, 2, 10]),
+            ignore_room: prng.chance(200),
+            drift_ppm: prng.pick(&[0, 100, 20_000]),
+            limits,
+            replicated,
+        }
+    }
+
+    pub(super) fn configs(&self, mutations: vsr_core::Mutations) -> Vec<Config> {
+        let members: Vec<_> = (0..self.replicas as u32).map(ReplicaId).collect();
+        let config = |id: &ReplicaId| {
+            let mut config = Config::new(*id, members.clone());
+            config.heartbeat_interval = Duration::from_nanos(self.heartbeat_interval);
+            config.heartbeat_timeout = Duration::from_nanos(self.heartbeat_timeout);
+            config.limits = self.limits.clone();
+            config.replicated = self.replicated;
+            config.mutations = mutations;
+            config
+        };
+        members.iter().map(config).collect()
+    }
+}

@@ -1,0 +1,141 @@
+//! What happened, as one hash always, and as text when somebody wants to read it.
+
+use crate::prng::mix;
+use std::{collections::VecDeque, fmt::Write as _};
+use vsr_core::{Body, Entry, Message, Origin, Suffix};
+
+/// How many lines of a trace are kept.
+const LINES_MAX: usize = 120;
+
+/// The trace of a run. Without a reader no text is made.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    hash: u64,
+    lines: Option<VecDeque<String>>,
+}
+
+impl Trace {
+    /// A trace that keeps its last lines.
+    #[must_use]
+    pub fn verbose() -> Self {
+        Self { hash: 0, lines: Some(VecDeque::new()) }
+    }
+
+    /// Mixes a number into the hash: equal hashes mean equal runs (J13).
+    pub fn fold(&mut self, value: u64) {
+        self.hash = mix(self.hash.rotate_left(5) ^ value);
+    }
+
+    /// Adds a line, if anybody reads it.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            if lines.len() == LINES_MAX {
+                lines.pop_front();
+            }
+            lines.push_back(line());
+        }
+    }
+
+    /// Whether lines are kept.
+    #[must_use]
+    pub fn is_verbose(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// The hash of the run.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The last lines.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().flatten().map(String::as_str)
+    }
+}
+
+/// A message as a number, for the hash of the trace.
+#[must_use]
+pub fn fingerprint(message: &Message) -> u64 {
+    let body = match &message.body {
+        Body::Prepare { entry, commit, beat } => entry.hash().0 as u64 ^ mix(commit.0 ^ mix(*beat)),
+        Body::PrepareOk { op, hash } => op.0 ^ hash.0 as u64,
+        Body::Commit { commit, beat } => commit.0 ^ mix(*beat),
+        Body::Request(run) => run.len() as u64,
+        Body::GetState { view, after, nonce, .. } => view.0 ^ mix(after.0 ^ mix(nonce.0)),
+        Body::DoViewChange(body) => body.log_view.0 ^ body.suffix.hash().0 as u64,
+        Body::StartView(body) => body.commit.0 ^ body.suffix.hash().0 as u64,
+        Body::NewState(body) => body.nonce.0 ^ mix(body.commit.0) ^ body.suffix.hash().0 as u64,
+        Body::Bootstrap(body) => u64::from(body.formed) << 1 | u64::from(body.membership.is_some()),
+        Body::StartViewChange => 0,
+    };
+    mix(body ^ mix(message.view.0 ^ (u64::from(message.from.0) << 32) ^ ((message.body.name() as u64) << 48)))
+}
+
+/// A message as a person wants to read it: only what the protocol says, no nonces.
+#[must_use]
+pub fn describe(message: &Message) -> String {
+    let mut text = format!("{:?} {}", message.body.name(), message.view);
+    let _ = match &message.body {
+        Body::Prepare { entry, commit, .. } => write!(text, " {} commit {}", describe_entry(entry), commit.0),
+        Body::PrepareOk { op, .. } => write!(text, " {op}"),
+        Body::Commit { commit, .. } => write!(text, " commit {}", commit.0),
+        Body::Request(run) => write!(text, " {} requests", run.len()),
+        Body::GetState { view, after, .. } => write!(text, " for {view} after {after}"),
+        Body::DoViewChange(body) => write!(text, " log {} {}", body.log_view, describe_suffix(&body.suffix)),
+        Body::StartView(body) => {
+            write!(
+                text,
+                " start {} commit {} {}",
+                body.start_op,
+                body.commit.0,
+                describe_suffix(&body.suffix)
+            )
+        }
+        Body::NewState(body) => {
+            let normal = if body.normal { "normal" } else { "not normal" };
+            let _ = write!(text, " for {} {normal} commit {}", body.view, body.commit.0);
+            if let Some(snapshot) = &body.snapshot {
+                let _ = write!(text, " snapshot {}", snapshot.op);
+            }
+            write!(text, " {}", describe_suffix(&body.suffix))
+        }
+        Body::Bootstrap(body) => match (&body.membership, body.formed) {
+            (None, _) => write!(text, " unformatted"),
+            (Some(_), false) => write!(text, " bound"),
+            (Some(_), true) => write!(text, " formed"),
+        },
+        Body::StartViewChange => Ok(()),
+    };
+    text
+}
+
+/// Entries behind a point of the log.
+fn describe_suffix(suffix: &Suffix) -> String {
+    let mut text = format!("after {} [", suffix.base);
+    for (i, entry) in suffix.entries.iter().enumerate() {
+        let _ = write!(text, "{}{}", if i == 0 { "" } else { ", " }, describe_entry(entry));
+    }
+    text.push(']');
+    text
+}
+
+/// An entry: where it is, and what it asks for.
+#[must_use]
+pub fn describe_entry(entry: &Entry) -> String {
+    let mut text = format!("{}", entry.first());
+    for index in 0..entry.len() {
+        let _ = write!(text, "{}{}", if index == 0 { " " } else { "; " }, describe_operation(entry, index));
+    }
+    text
+}
+
+/// One operation of an entry.
+#[must_use]
+pub fn describe_operation(entry: &Entry, index: usize) -> String {
+    match entry.origin(index) {
+        Origin::Register { client } => format!("register {client}"),
+        Origin::Request { .. } => String::from_utf8_lossy(&entry.operation(index)).into_owned(),
+        Origin::Tick => "tick".into(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The replicas of one group, each on a machine of its own, and those who watch them. A world does nothing by itself: a
+//! scenario or a simulation tells it what happens next.
+
+use crate::{
+    checkers::{Checkers, Violation},
+    disk::Disk,
+    host::{Host, Outbox, Storage, Watch},
+    prng::Prng,
+    trace::Trace,
+};
+use std::mem;
+use vsr_core::{Config, Input, Now, WriteId};
+
+/// Replicas, checkers and trace.
+#[derive(Debug)]
+pub struct World {
+    /// The replicas, by position.
+    pub hosts: Vec<Host>,
+    /// What must hold.
+    pub checkers: Checkers,
+    /// What happened.
+    pub trace: Trace,
+    /// Inputs given to replicas so far.
+    pub steps: u64,
+    entropy: Prng,
+}
+
+impl World {
+    /// A world of replicas that are all down, on empty disks.
+    #[must_use]
+    pub fn new(configs: Vec<Config>, storage: Storage, trace: Trace, seed: u64) -> Self {
+        let checkers = Checkers::new(configs.len(), &configs[0].limits);
+        let hosts =
+            configs.into_iter().enumerate().map(|(i, config)| Host::new(i, config, storage)).collect();
+        Self { hosts, checkers, trace, steps: 0, entropy: Prng::new(seed) }
+    }
+
+    /// The position of a replica.
+    #[must_use]
+    pub fn position(&self, id: vsr_core::ReplicaId) -> usize {
+        self.hosts.iter().position(|host| host.id() == id).expect("replicas send only to members")
+    }
+
+    /// Starts a replica on what its disk holds.
+    ///
+    /// # Errors
+    /// A property that does not hold.
+    pub fn start(&mut self, replica: usize, now: Now, out: &mut Outbox) -> Result<(), Violation> {
+        let seed = self.entropy.next();
+        self.trace.note(|| format!("R{replica} starts"));
+        let (host, mut watch) = self.watch(replica);
+        host.start(now, seed, out, &mut watch)?;
+        self.settle_turn(replica)
+    }
+
+    /// One turn of a replica; it may crash in the middle.
+    ///
+    /// # Errors
+    /// A property that does not hold.
+    pub fn turn(
+        &mut self,
+        replica: usize,
+        now: Now,
+        inputs: &mut Vec<Input>,
+        out: &mut Outbox,
+    ) -> Result<(), Violation> {
+        let (host, mut watch) = self.watch(replica);
+        host.turn(now, inputs, out, &mut watch)?;
+        self.settle_turn(replica)
+    }
+
+    /// A replica's storage has done a write and all before it.
+    ///
+    /// # Errors
+    /// A property that does not hold.
+    pub fn persist(&mut self, replica: usize, id: WriteId) -> Result<(), Violation> {
+        let (host, mut watch) = self.watch(replica);
+        host.persist(id, &mut watch);
+        self.settle_turn(replica)
+    }
+
+    /// A replica is gone, and with it what was not durable.
+    pub fn crash(&mut self, replica: usize) {
+        self.trace.note(|| format!("R{replica} crashes"));
+        self.hosts[replica].crash();
+    }
+
+    /// A replica loses its disk as well.
+    pub fn wipe(&mut self, replica: usize) {
+        self.crash(replica);
+        self.hosts[replica].disk = Disk::default();
+        self.checkers.stops_allowed = true;
+        self.checkers.on_wipe(replica);
+    }
+
+    fn watch(&mut self, replica: usize) -> (&mut Host, Watch<'_>) {
+        let Self { hosts, checkers, trace, steps, .. } = self;
+        (&mut hosts[replica], Watch { checkers, trace, steps })
+    }
+
+    fn settle_turn(&mut self, replica: usize) -> Result<(), Violation> {
+        let disk_changed = mem::take(&mut self.hosts[replica].disk_changed);
+        self.checkers.across(&self.hosts, disk_changed)
+    }
+}
