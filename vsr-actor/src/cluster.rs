@@ -81,7 +81,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl<M: StateMachine> Cluster<M> {
     /// Starts `n` replicas with the default configuration. `factory` makes the state before the first operation; it is called for
-    /// each start of each replica. Returns before the group has formed: the first requests wait for that.
+    /// each start of each replica. Returns when the group has formed, or after a heartbeat time-out: requests wait for it, too.
     ///
     /// # Errors
     /// A number of replicas that is not between 1 and 63.
@@ -434,6 +434,13 @@ impl<M: StateMachine> ClusterBuilder<M> {
         for (index, lane) in lanes.into_iter().enumerate() {
             cluster.launch(index, 0, lane).await?;
         }
+        // Usually a matter of microseconds, after which the first request need not wait for anything. If it takes longer, somebody's
+        // transport is to blame, and requests find out.
+        let formed = |statuses: &[Status]| {
+            let forming = |status: &Status| status.protocol.status == StatusName::Bootstrapping;
+            (!statuses.iter().any(forming)).then_some(())
+        };
+        let _ = timeout(cluster.config.heartbeat_timeout, cluster.until(formed)).await;
         Ok(cluster)
     }
 }

@@ -1,19 +1,22 @@
 //! What the tests replicate, and how they start it.
 
-use std::time::Duration;
-use vsr_actor::{Cluster, Config, prelude::*};
+use vsr_actor::{Client, Cluster, Config, RequestError, prelude::*};
 
-/// Appends what it is given, and answers with all of it: order, loss and repetition are visible.
+/// Keeps what it is given, in order, and shows it when asked: loss, repetition and disorder are visible.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Journal {
-    pub(crate) items: Vec<u64>,
+    items: Vec<u64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
+    /// Keep this; the reply is how many there are.
     Add(u64),
+    /// Show everything.
     Read,
+    /// Panic.
     Panic,
+    /// Be large.
     Pad(Vec<u8>),
 }
 
@@ -25,7 +28,7 @@ impl StateMachine for Journal {
         match ask {
             Ask::Add(item) => {
                 self.items.push(item);
-                vec![item]
+                vec![self.items.len() as u64]
             }
             Ask::Read => self.items.clone(),
             Ask::Panic => panic!("asked to"),
@@ -40,9 +43,13 @@ pub(crate) async fn cluster(n: usize) -> Cluster<Journal> {
 
 pub(crate) async fn cluster_with(n: usize, config: Config) -> Cluster<Journal> {
     let cluster = Cluster::builder(n, Journal::default).config(config).seed(7).start().await;
-    cluster.expect("a valid configuration")
+    cluster.expect("the configuration is valid")
 }
 
-pub(crate) fn second() -> Duration {
-    Duration::from_secs(1)
+pub(crate) async fn add(client: &Client<Journal>, item: u64) -> Result<u64, RequestError> {
+    client.request(Ask::Add(item)).await.map(|reply| reply[0])
+}
+
+pub(crate) async fn read(client: &Client<Journal>) -> Vec<u64> {
+    client.request(Ask::Read).await.expect("the group is healthy")
 }

@@ -1,19 +1,171 @@
-//! A primary that dies, and what its clients see of it: nothing.
+//! Replicas die, networks break, and clients see nothing of it but time.
 
-use crate::common::{Ask, cluster};
+use crate::common::{Ask, add, cluster, read};
+use tokio::time::Instant;
+use vsr_actor::{ReplicaId, Verdict};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_survives_the_crash_of_the_primary() {
     let cluster = cluster(3).await;
-    let t = tokio::time::Instant::now();
     let client = cluster.client();
-    assert_eq!(client.request(Ask::Add(1)).await, Ok(vec![1]));
-    eprintln!("one {:?}", t.elapsed());
+    assert_eq!(add(&client, 1).await, Ok(1));
     let primary = cluster.primary().await.expect("a primary");
+    let crashed = Instant::now();
     cluster.crash(primary).await.expect("it runs");
-    assert_eq!(client.request(Ask::Add(2)).await, Ok(vec![2]));
-    eprintln!("two {:?}", t.elapsed());
-    assert_eq!(client.request(Ask::Read).await, Ok(vec![1, 2]));
+    assert_eq!(add(&client, 2).await, Ok(2));
+    // Detection takes a time-out and its jitter, a vote at most one heartbeat more.
+    assert!(crashed.elapsed().as_millis() < 1000, "{:?}", crashed.elapsed());
+    assert_eq!(read(&client).await, [1, 2]);
     assert_ne!(cluster.primary().await.expect("another primary"), primary);
     cluster.shutdown().await.expect("nobody failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_write_is_there_once_whoever_crashes_meanwhile() {
+    const WRITES: u64 = 300;
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    let writer = {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let mut tickets = std::collections::VecDeque::new();
+            for item in 0..WRITES {
+                tickets.push_back(client.submit(Ask::Add(item)).await.expect("there is room"));
+                if tickets.len() == 20 {
+                    let reply = tickets.pop_front().expect("20 of them").await;
+                    assert!(reply.is_ok(), "{reply:?}");
+                }
+            }
+            for ticket in tickets {
+                ticket.await.expect("the group comes back each time");
+            }
+        })
+    };
+    for _ in 0..3 {
+        let primary = cluster.primary().await.expect("a primary");
+        cluster.crash(primary).await.expect("it runs");
+        cluster.primary().await.expect("another primary");
+        cluster.restart(primary).await.expect("its storage is fine");
+    }
+    writer.await.expect("no assertion failed");
+    assert_eq!(read(&client).await, (0..WRITES).collect::<Vec<_>>());
+    cluster.await_convergence().await.expect("all are connected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_replicas_may_crash_and_nothing_is_forgotten() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    for id in cluster.ids() {
+        cluster.crash(*id).await.expect("it runs");
+    }
+    assert!(cluster.primary().await.is_err());
+    for id in cluster.ids() {
+        cluster.restart(*id).await.expect("its storage is fine");
+    }
+    assert_eq!(add(&client, 2).await, Ok(2));
+    assert_eq!(read(&client).await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_is_cut_off_is_replaced_and_comes_back() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let primary = cluster.primary().await.expect("a primary");
+    cluster.isolate(primary).expect("it exists");
+    // The client still reaches the primary that is cut off: it must find its way to the others.
+    assert_eq!(add(&client, 2).await, Ok(2));
+    cluster.heal();
+    cluster.await_convergence().await.expect("all are connected");
+    assert_eq!(read(&client).await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_a_backup_is_served_through_it_and_without_it() {
+    let cluster = cluster(3).await;
+    let backup = ReplicaId(2);
+    let client = cluster.client_at(backup).expect("it exists");
+    assert_eq!(add(&client, 1).await, Ok(1));
+    cluster.isolate(backup).expect("it exists");
+    assert_eq!(add(&client, 2).await, Ok(2));
+    cluster.heal();
+    cluster.crash(backup).await.expect("it runs");
+    assert_eq!(add(&client, 3).await, Ok(3));
+    cluster.restart(backup).await.expect("its storage is fine");
+    cluster.await_convergence().await.expect("all are connected");
+    assert_eq!(read(&client).await, [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_missed_more_than_the_log_holds_gets_a_snapshot() {
+    let mut config = vsr_actor::Config::default();
+    config.limits.snapshot_interval_ops = 50;
+    config.limits.log_keep_ops = 10;
+    let cluster = crate::common::cluster_with(3, config).await;
+    let client = cluster.client();
+    cluster.crash(ReplicaId(2)).await.expect("it runs");
+    for item in 0..200 {
+        add(&client, item).await.expect("two of three are enough");
+    }
+    cluster.restart(ReplicaId(2)).await.expect("its storage is fine");
+    cluster.await_convergence().await.expect("all are connected");
+    // Now the others are gone: what it serves is its own.
+    cluster.crash(ReplicaId(1)).await.expect("it runs");
+    assert_eq!(read(&client).await.len(), 200);
+    cluster.crash(ReplicaId(0)).await.expect("it runs");
+    cluster.restart(ReplicaId(1)).await.expect("its storage is fine");
+    assert_eq!(read(&client).await, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_network_costs_time_and_nothing_else() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    let count = std::sync::atomic::AtomicU64::new(0);
+    let rule =
+        cluster.rule(move |_, _, _| match count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 7 {
+            1 | 4 => Verdict::Drop,
+            2 => Verdict::Duplicate,
+            5 => Verdict::Delay(std::time::Duration::from_millis(30)),
+            _ => Verdict::Deliver,
+        });
+    for item in 0..100 {
+        add(&client, item).await.expect("some messages arrive");
+    }
+    drop(rule);
+    cluster.await_convergence().await.expect("all are connected");
+    assert_eq!(read(&client).await, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_stands_still_is_replaced_and_steps_back_when_it_goes_on() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let primary = cluster.primary().await.expect("a primary");
+    cluster.pause(primary).expect("it runs");
+    assert_eq!(add(&client, 2).await, Ok(2));
+    cluster.resume(primary).expect("it runs");
+    cluster.await_convergence().await.expect("all are connected");
+    assert_ne!(cluster.primary().await.expect("a primary"), primary);
+    assert_eq!(read(&client).await, [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wiped_replica_is_a_stranger() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let id = ReplicaId(2);
+    assert!(matches!(cluster.wipe(id), Err(vsr_actor::ClusterError::Running { .. })));
+    cluster.crash(id).await.expect("it runs");
+    cluster.wipe(id).expect("it is down");
+    cluster.restart(id).await.expect("it starts, and learns then");
+    let handle = cluster.handle(id).expect("it was started");
+    let told = handle.join().await.expect_err("the group knows another storage").to_string();
+    assert!(told.contains("wiped or replaced"), "{told}");
+    assert!(!handle.status().health.is_running());
+    assert_eq!(add(&client, 2).await, Ok(2));
 }

@@ -1,4 +1,9 @@
-//! The runtime, seen from outside: time is paused, nothing sleeps.
+//! The runtime, seen from outside: time is paused, and nothing sleeps.
 
+mod client;
 mod common;
 mod failover;
+mod history;
+mod outcomes;
+mod panics;
+mod replica;

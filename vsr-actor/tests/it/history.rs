@@ -1,0 +1,78 @@
+//! What many clients see while replicas crash is linearizable, unknown outcomes included.
+
+use crate::common::Ask;
+use std::{sync::Arc, time::Duration};
+use vsr_actor::{
+    Cluster, Outcome,
+    linearizability::{Model, Recorder, check},
+};
+
+struct Model1;
+
+impl Model for Model1 {
+    type State = Vec<u64>;
+    type Op = Option<u64>;
+    type Reply = Vec<u64>;
+
+    fn initial() -> Vec<u64> {
+        Vec::new()
+    }
+
+    fn step(state: &Vec<u64>, add: &Option<u64>) -> (Vec<u64>, Vec<u64>) {
+        let mut state = state.clone();
+        let Some(item) = add else { return (state.clone(), state) };
+        state.push(*item);
+        let reply = vec![state.len() as u64];
+        (state, reply)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_of_a_stormy_hour_is_linearizable() {
+    let cluster = Cluster::builder(3, crate::common::Journal::default).seed(3).start().await.expect("valid");
+    let recorder = Arc::new(Recorder::new());
+    let writers: Vec<_> = (0..6)
+        .map(|writer: u64| {
+            let client = cluster.client_at(cluster.ids()[writer as usize % 3]).expect("it exists");
+            let client = client.with_deadline(Duration::from_millis(300));
+            let recorder = recorder.clone();
+            tokio::spawn(async move {
+                let mut not_executed = Vec::new();
+                for item in 0..25 {
+                    let op = (item % 3 > 0).then_some(writer * 1000 + item);
+                    let call = recorder.invoke(op);
+                    match client.request(op.map_or(Ask::Read, Ask::Add)).await {
+                        Ok(reply) => recorder.returned(call, reply),
+                        Err(error) if error.outcome() == Outcome::NotExecuted => not_executed.push(call),
+                        Err(_) => {}
+                    }
+                }
+                not_executed
+            })
+        })
+        .collect();
+    for round in 0..4 {
+        let Ok(primary) = cluster.primary().await else { continue };
+        if round % 2 == 0 {
+            cluster.crash(primary).await.expect("it runs");
+            cluster.primary().await.expect("two are left");
+            cluster.restart(primary).await.expect("its storage is fine");
+        } else {
+            cluster.isolate(primary).expect("it exists");
+            let others: Vec<_> = cluster.ids().iter().filter(|id| **id != primary).collect();
+            let mut status = cluster.handle(*others[0]).expect("it runs").watch_status();
+            while status.latest().protocol.primary == primary {
+                status.next().await.expect("it runs");
+            }
+            cluster.heal();
+        }
+    }
+    let mut not_executed = Vec::new();
+    for writer in writers {
+        not_executed.extend(writer.await.expect("no assertion failed"));
+    }
+    let recorder = Arc::into_inner(recorder).expect("all tasks have ended");
+    let calls = recorder.into_calls_without(&not_executed);
+    assert!(calls.len() > 100, "{} calls, {} not executed", calls.len(), not_executed.len());
+    check::<Model1>(&calls).expect("linearizable");
+}

@@ -1,0 +1,129 @@
+//! What a client is told when there is no reply, and that it is true.
+
+use crate::common::{Ask, add, cluster, cluster_with, read};
+use std::time::Duration;
+use vsr_actor::{Config, Outcome, ReplicaId, RequestError, Verdict};
+
+#[tokio::test(start_paused = true)]
+async fn without_a_quorum_a_request_that_nobody_took_was_not_executed() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    cluster.partition(&[&[ReplicaId(0)], &[ReplicaId(1)], &[ReplicaId(2)]]);
+    // The primary takes this one before it knows that it is alone.
+    let taken = add(&client, 2).await.expect_err("nobody can commit it");
+    assert_eq!(taken.outcome(), Outcome::Unknown, "{taken}");
+    cluster.heal();
+    cluster.await_convergence().await.expect("all are connected");
+    assert!(read(&client).await.starts_with(&[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_all_replicas_refused_was_not_executed_and_its_number_is_free() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    cluster.partition(&[&[ReplicaId(0)], &[ReplicaId(1)], &[ReplicaId(2)]]);
+    for id in cluster.ids() {
+        let mut status = cluster.handle(*id).expect("it runs").watch_status();
+        while status.latest().protocol.status == vsr_actor::StatusName::Normal
+            && !(status.latest().protocol.view.0 > 0)
+            && *id == ReplicaId(0)
+        {
+            status.next().await.expect("it runs");
+        }
+    }
+    // The old primary has stepped down by now, or refuses; backups forward into the void until they vote.
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let refused = cluster.client_at(ReplicaId(0)).expect("it exists");
+    let result = refused.with_deadline(Duration::from_secs(3)).request(Ask::Add(9)).await;
+    let error = result.expect_err("there is no quorum");
+    assert!(matches!(error, RequestError::NoPrimary { .. } | RequestError::Deadline { .. }), "{error}");
+    cluster.heal();
+    cluster.await_convergence().await.expect("all are connected");
+    let there = read(&client).await.contains(&9);
+    assert!(!(there && error.outcome() == Outcome::NotExecuted), "{error}, and yet it was executed");
+    assert!(refused.request(Ask::Add(10)).await.is_ok(), "the session goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_request_is_executed_once_when_the_network_heals() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let rule = cluster.rule(|_, _, _| Verdict::Drop);
+    let error = client.with_deadline(Duration::from_millis(50)).request(Ask::Add(2)).await;
+    assert!(matches!(error, Err(RequestError::Deadline { .. })), "{error:?}");
+    drop(rule);
+    // The session still sends it: what comes after it waits for it.
+    assert_eq!(add(&client, 3).await, Ok(3));
+    assert_eq!(read(&client).await, [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_too_large_is_refused_before_it_gets_a_number() {
+    let mut config = Config::default();
+    config.limits.operation_bytes_max = 1000;
+    let cluster = cluster_with(3, config).await;
+    let client = cluster.client();
+    let error =
+        client.request(Ask::Pad(vec![0; 1000])).await.expect_err("more than 1000 bytes with its length");
+    assert!(matches!(error, RequestError::TooLarge { bytes_max: 1000, .. }), "{error}");
+    assert_eq!(error.outcome(), Outcome::NotExecuted);
+    assert_eq!(add(&client, 1).await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_window_makes_callers_wait_or_says_so() {
+    let mut config = Config::default();
+    config.replicated.window = 4;
+    let cluster = cluster_with(3, config).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 0).await, Ok(1));
+    let rule = cluster.rule(|_, _, _| Verdict::Drop);
+    let tickets: Vec<_> =
+        (1..=4).map(|item| client.try_submit(Ask::Add(item)).expect("room for four")).collect();
+    assert!(matches!(client.try_submit(Ask::Add(5)), Err(RequestError::Overloaded { .. })));
+    let waits = client.with_deadline(Duration::from_millis(200)).submit(Ask::Add(5)).await;
+    assert!(matches!(waits, Err(RequestError::Overloaded { .. })));
+    drop(rule);
+    for ticket in tickets {
+        ticket.await.expect("the group is healthy again");
+    }
+    assert_eq!(read(&client).await, [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_full_makes_clients_wait() {
+    let mut config = Config::default();
+    config.mailboxes.clients = 4;
+    let cluster = cluster_with(3, config).await;
+    let clients: Vec<_> = (0..20).map(|_| cluster.client()).collect();
+    let mut tickets = Vec::new();
+    for (item, client) in (0..).zip(&clients) {
+        for _ in 0..20 {
+            tickets.push(client.submit(Ask::Add(item)).await.expect("room in the window"));
+        }
+    }
+    for ticket in tickets {
+        ticket.await.expect("the mailbox drains");
+    }
+    assert_eq!(read(&clients[0]).await.len(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_session_makes_what_was_sent_unknown_and_the_client_goes_on() {
+    let mut config = Config::default();
+    config.replicated.sessions_max = 2;
+    let cluster = cluster_with(3, config).await;
+    let first = cluster.client();
+    assert_eq!(add(&first, 1).await, Ok(1));
+    let others = [cluster.client(), cluster.client()];
+    assert_eq!(add(&others[0], 2).await, Ok(2));
+    assert_eq!(add(&others[1], 3).await, Ok(3));
+    let error = add(&first, 4).await.expect_err("its session had to go");
+    assert_eq!(error, RequestError::SessionEvicted);
+    assert_eq!(error.outcome(), Outcome::Unknown);
+    assert_eq!(add(&first, 5).await, Ok(4), "a new session was opened");
+    assert_eq!(read(&first).await, [1, 2, 3, 5]);
+}

@@ -1,0 +1,127 @@
+//! User code that panics stops its replica, with a reason, and nothing else.
+
+use crate::common::{Ask, add, cluster};
+use vsr_actor::{
+    Builder, Health, Message, Outcome, ReplicaError, ReplicaId, Replies, ReplyTo, RequestError, Transport,
+    prelude::*,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_poisons_every_replica_at_the_same_operation() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let before = client.submit(Ask::Add(2)).await.expect("there is room");
+    let fatal = client.submit(Ask::Panic).await.expect("there is room");
+    assert_eq!(before.await, Ok(vec![2]), "what was committed before is answered");
+    let error = fatal.await.expect_err("nobody could apply it");
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    let mut ops = Vec::new();
+    for id in cluster.ids() {
+        let handle = cluster.handle(*id).expect("it was started");
+        let Err(ReplicaError::Poisoned { op, reason }) = handle.join().await else { panic!("{id} goes on") };
+        assert!(reason.contains("asked to"), "{reason}");
+        assert!(matches!(handle.status().health, Health::Failed(ReplicaError::Poisoned { .. })));
+        ops.push(op);
+    }
+    assert!(ops.iter().all(|op| *op == ops[0]), "{ops:?}");
+    // Started again it meets the same operation: it is neither skipped nor applied in silence.
+    for id in cluster.ids() {
+        cluster.restart(*id).await.expect("it starts");
+    }
+    let handle = cluster.handle(ReplicaId(0)).expect("it was started");
+    assert!(matches!(handle.join().await, Err(ReplicaError::Poisoned { op, .. }) if op == ops[0]));
+    assert!(cluster.shutdown().await.is_err(), "the owner hears of it");
+}
+
+/// Reads nothing but even numbers.
+struct Picky;
+
+struct Even(u8);
+
+impl vsr_actor::Payload for Even {
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.push(self.0);
+    }
+
+    fn decode(from: bytes::Bytes) -> Result<Self, vsr_actor::PayloadError> {
+        let wrong = |why: &str| vsr_actor::PayloadError { wanted: "an even number", why: why.into() };
+        match from.first() {
+            Some(byte) if byte % 2 == 0 => Ok(Self(*byte)),
+            _ => Err(wrong("it is odd")),
+        }
+    }
+}
+
+impl Snapshot for Picky {
+    fn snapshot(&self) -> vsr_actor::Frozen {
+        vsr_actor::Frozen::new(|_| Ok(()))
+    }
+
+    fn restore(&mut self, _from: &mut dyn std::io::Read) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl StateMachine for Picky {
+    type Operation = Even;
+    type Reply = Even;
+
+    fn handle_commit(&mut self, _commit: &Commit, even: Even) -> Even {
+        even
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_cannot_be_read_poisons_too() {
+    let cluster = Cluster::in_process(3, || Picky).await.expect("a valid configuration");
+    let client = cluster.client();
+    assert!(client.request(Even(2)).await.is_ok());
+    assert!(client.request(Even(3)).await.is_err());
+    let joined = cluster.handle(ReplicaId(0)).expect("it was started").join().await;
+    let Err(ReplicaError::Poisoned { reason, .. }) = joined else { panic!("{joined:?}") };
+    assert!(reason.contains("it is odd"), "{reason}");
+}
+
+/// A group of one, whose callbacks panic.
+struct Broken;
+
+impl Transport for Broken {
+    fn send_vsr(&mut self, _to: ReplicaId, _message: Message) {
+        panic!("no wires");
+    }
+}
+
+impl Replies<i64> for Broken {
+    fn send_reply(&mut self, _to: ReplyTo<i64>, _reply: Result<i64, RequestError>) {
+        panic!("no paper");
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Counter(i64);
+
+impl StateMachine for Counter {
+    type Operation = i64;
+    type Reply = i64;
+
+    fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 {
+        self.0 += add;
+        self.0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_another_callback_stops_the_replica_and_names_it() {
+    let id = ReplicaId(0);
+    let replica = Builder::new(id, [id, ReplicaId(1)], Counter::default()).transport(Broken).start().await;
+    let joined = replica.expect("it starts").join().await;
+    assert!(matches!(&joined, Err(ReplicaError::Callback { callback: "send_vsr", .. })), "{joined:?}");
+
+    let replica =
+        Builder::new(id, [id], Counter::default()).replies(Broken).start().await.expect("it starts");
+    let asked = replica.client().request(1).await;
+    assert!(matches!(asked, Err(RequestError::Stopped { outcome: Outcome::Unknown })), "{asked:?}");
+    let joined = replica.join().await;
+    assert!(matches!(&joined, Err(ReplicaError::Callback { callback: "send_reply", .. })), "{joined:?}");
+}

@@ -1,0 +1,197 @@
+//! One replica and its owner: handing over, joining, replies of one's own, storages that answer late or fail.
+
+use crate::common::{Ask, Journal, add, cluster, read};
+use bytes::Bytes;
+use std::sync::{Arc, Mutex};
+use tokio::{sync::mpsc, time::Instant};
+use vsr_actor::{
+    Appended, Builder, Health, LogStorage, MemoryStorage, Persisted, ReplicaError, ReplicaId, Replies,
+    ReplyTo, RequestError, StorageError,
+    vsr_core::{Restored, Write},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_is_shut_down_hands_over_first() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let primary = cluster.primary().await.expect("a primary");
+    let begun = Instant::now();
+    let handle = cluster.handle(primary).expect("it runs");
+    handle.shutdown().await.expect("it runs");
+    assert!(matches!(handle.status().health, Health::Stopped));
+    assert_eq!(add(&client, 2).await, Ok(2));
+    // Nobody had to wait for a time-out.
+    assert!(begun.elapsed().as_millis() < 300, "{:?}", begun.elapsed());
+    assert_eq!(read(&client).await, [1, 2]);
+    assert!(handle.join().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_takes_the_replica_with_it() {
+    let id = ReplicaId(0);
+    let replica = Builder::new(id, [id], Journal::default()).start().await.expect("it starts");
+    let client = replica.client();
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let mut status = replica.watch_status();
+    drop(replica);
+    while status.next().await.is_some() {}
+    assert!(matches!(status.latest().health, Health::Failed(ReplicaError::Aborted)));
+    assert!(matches!(add(&client, 2).await, Err(RequestError::Stopped { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_goes_on_from_its_storage() {
+    let id = ReplicaId(0);
+    let storage = MemoryStorage::default();
+    let start = || Builder::new(id, [id], Journal::default()).storage(storage.clone()).start();
+    let replica = start().await.expect("it starts");
+    assert_eq!(add(&replica.client(), 1).await, Ok(1));
+    replica.shutdown().await.expect("it runs");
+    let replica = start().await.expect("it starts again");
+    assert_eq!(add(&replica.client(), 2).await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_of_another_replica_is_refused() {
+    let storage = MemoryStorage::default();
+    let (a, b) = (ReplicaId(0), ReplicaId(1));
+    let first =
+        Builder::new(a, [a], Journal::default()).storage(storage.clone()).start().await.expect("it starts");
+    assert_eq!(add(&first.client(), 1).await, Ok(1));
+    first.shutdown().await.expect("it runs");
+    let second = Builder::new(b, [b], Journal::default()).storage(storage).start().await;
+    assert!(matches!(second, Err(ReplicaError::Start(_))), "{second:?}");
+}
+
+/// Tells replies to a channel.
+struct Mail(mpsc::UnboundedSender<(Bytes, Result<Vec<u64>, RequestError>)>);
+
+impl Replies<Vec<u64>> for Mail {
+    fn send_reply(&mut self, to: ReplyTo<Vec<u64>>, reply: Result<Vec<u64>, RequestError>) {
+        match to {
+            ReplyTo::Custom(name) => drop(self.0.send((name, reply))),
+            other => other.send(reply),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_of_ones_own_get_what_was_submitted_with_a_name() {
+    let id = ReplicaId(0);
+    let (mail, mut inbox) = mpsc::unbounded_channel();
+    let replica =
+        Builder::new(id, [id], Journal::default()).replies(Mail(mail)).start().await.expect("it starts");
+    for (item, name) in [(7, "seven"), (8, "eight")] {
+        replica.submit(Ask::Add(item), ReplyTo::Custom(name.into())).expect("there is room");
+    }
+    replica.submit(Ask::Add(9), ReplyTo::Nobody).expect("there is room");
+    assert_eq!(inbox.recv().await, Some(("seven".into(), Ok(vec![1]))));
+    assert_eq!(inbox.recv().await, Some(("eight".into(), Ok(vec![2]))));
+    assert_eq!(read(&replica.client()).await, [7, 8, 9]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_of_ones_own_get_errors_too() {
+    let (mail, mut inbox) = mpsc::unbounded_channel();
+    let ids = [ReplicaId(0), ReplicaId(1)];
+    // Its peer does not exist: there is no group.
+    let replica =
+        Builder::new(ids[0], ids, Journal::default()).replies(Mail(mail)).start().await.expect("it starts");
+    replica.submit(Ask::Add(1), ReplyTo::Custom("alone".into())).expect("there is room");
+    let (name, reply) = inbox.recv().await.expect("the replica runs");
+    assert_eq!(name, "alone");
+    assert!(matches!(reply, Err(RequestError::NoPrimary { .. })), "{reply:?}");
+}
+
+/// Answers when the test lets it.
+#[derive(Clone, Default)]
+struct Late {
+    memory: MemoryStorage,
+    pending: Arc<Mutex<Option<(Persisted, Option<Write>)>>>,
+    told: Arc<tokio::sync::Notify>,
+}
+
+impl Late {
+    fn flush(&self) {
+        if let Some((persisted, write)) = self.pending.lock().expect("no test panics in here").as_mut() {
+            if let Some(write) = write.take() {
+                persisted.advance(write.id);
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl LogStorage for Late {
+    async fn open(&mut self, persisted: Persisted) -> Result<Restored, StorageError> {
+        *self.pending.lock().expect("no test panics in here") = Some((persisted.clone(), None));
+        self.memory.open(persisted).await
+    }
+
+    fn append(&mut self, write: Write) -> Result<Appended, StorageError> {
+        self.memory.append(write.clone())?;
+        if let Some((_, pending)) = self.pending.lock().expect("no test panics in here").as_mut() {
+            *pending = Some(write);
+        }
+        self.told.notify_one();
+        Ok(Appended::Pending)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_answered_before_the_storage_answered() {
+    let id = ReplicaId(0);
+    let storage = Late::default();
+    let start = Builder::new(id, [id], Journal::default()).storage(storage.clone()).start();
+    let replica = start.await.expect("it starts");
+    let client = replica.client();
+    let flusher = {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            loop {
+                storage.told.notified().await;
+                storage.flush();
+            }
+        })
+    };
+    assert_eq!(add(&client, 1).await, Ok(1));
+    flusher.abort();
+    let _ = flusher.await;
+    let waits = client.with_deadline(std::time::Duration::from_secs(2)).request(Ask::Add(2)).await;
+    assert!(matches!(waits, Err(RequestError::Deadline { .. })), "{waits:?}");
+    storage.flush();
+    assert_eq!(client.request(Ask::Read).await.map_err(|error| error.outcome()).ok(), None);
+}
+
+/// Fails at the third write.
+struct Failing(MemoryStorage, u32);
+
+#[async_trait::async_trait]
+impl LogStorage for Failing {
+    async fn open(&mut self, persisted: Persisted) -> Result<Restored, StorageError> {
+        self.0.open(persisted).await
+    }
+
+    fn append(&mut self, write: Write) -> Result<Appended, StorageError> {
+        self.1 += 1;
+        if self.1 == 3 {
+            return Err(StorageError::caused_by("cannot write the log", std::io::Error::other("disk full")));
+        }
+        self.0.append(write)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_fails_stops_the_replica_with_its_error() {
+    let id = ReplicaId(0);
+    let storage = Failing(MemoryStorage::default(), 0);
+    let replica =
+        Builder::new(id, [id], Journal::default()).storage(storage).start().await.expect("it starts");
+    let client = replica.client();
+    let _ = add(&client, 1).await;
+    let _ = add(&client, 2).await;
+    let joined = replica.join().await;
+    let Err(ReplicaError::Storage(error)) = joined else { panic!("{joined:?}") };
+    assert_eq!(std::error::Error::source(&error).map(ToString::to_string), Some("disk full".into()));
+}
