@@ -265,3 +265,112 @@ impl<'de> Deserialize<'de> for Reply {
         Bytes::deserialize(deserializer).map(|bytes| Self::new(&bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions(sessions_max: u32, window: u32, session_reply_bytes_max: u32) -> Sessions {
+        Sessions::new(ReplicatedLimits { sessions_max, window, session_reply_bytes_max })
+    }
+
+    /// Commits request `n` of a session at `op` and answers it.
+    fn execute(
+        sessions: &mut Sessions,
+        session: SessionId,
+        n: u64,
+        acked_below: u64,
+        op: u64,
+        reply: &[u8],
+    ) -> Begin {
+        let begun = sessions.begin(session, RequestNumber(n), RequestNumber(acked_below), n, OpNumber(op));
+        if begun == Begin::Execute {
+            sessions.finish(session, RequestNumber(n), reply);
+        }
+        begun
+    }
+
+    fn lookup(sessions: &Sessions, session: SessionId, n: u64) -> Lookup {
+        sessions.lookup(session, RequestNumber(n), n)
+    }
+
+    #[test]
+    fn a_request_is_executed_once_and_its_reply_kept() {
+        let mut table = sessions(2, 4, 100);
+        let session = table.register(ClientId(1), OpNumber(1)).session;
+        assert_eq!(lookup(&table, session, 1), Lookup::New);
+        assert_eq!(execute(&mut table, session, 1, 1, 2, b"first"), Begin::Execute);
+        assert_eq!(execute(&mut table, session, 1, 1, 3, b"again"), Begin::Duplicate);
+        assert_eq!(lookup(&table, session, 1), Lookup::Reply(Bytes::from_static(b"first")));
+        assert_eq!(table.lookup(session, RequestNumber(1), 99), Lookup::Conflict);
+    }
+
+    #[test]
+    fn a_reply_is_pending_until_it_is_handed_in() {
+        let mut table = sessions(2, 4, 100);
+        let session = table.register(ClientId(1), OpNumber(1)).session;
+        table.begin(session, RequestNumber(1), RequestNumber(1), 1, OpNumber(2));
+        assert_eq!(lookup(&table, session, 1), Lookup::Pending);
+    }
+
+    #[test]
+    fn replies_go_when_they_are_acknowledged_or_out_of_the_window_or_too_many_bytes() {
+        let mut table = sessions(2, 3, 100);
+        let session = table.register(ClientId(1), OpNumber(1)).session;
+        for n in 1..=3 {
+            execute(&mut table, session, n, 1, n + 1, b"x");
+        }
+        execute(&mut table, session, 4, 1, 5, b"x");
+        assert_eq!(lookup(&table, session, 1), Lookup::Gone, "the window holds three");
+        execute(&mut table, session, 5, 5, 6, b"x");
+        assert_eq!(lookup(&table, session, 4), Lookup::Gone, "all below 5 were acknowledged");
+        execute(&mut table, session, 6, 5, 7, &[0; 100]);
+        assert_eq!(lookup(&table, session, 5), Lookup::Gone, "100 bytes are the bound");
+        assert_eq!(lookup(&table, session, 6), Lookup::Reply(Bytes::from(alloc::vec![0; 100])));
+    }
+
+    #[test]
+    fn the_session_unused_for_longest_makes_room() {
+        let mut table = sessions(2, 4, 100);
+        let first = table.register(ClientId(1), OpNumber(1)).session;
+        let second = table.register(ClientId(2), OpNumber(2)).session;
+        execute(&mut table, first, 1, 1, 3, b"x");
+        let third = table.register(ClientId(3), OpNumber(4));
+        assert_eq!(third.evicted, Some(second));
+        assert_eq!(execute(&mut table, second, 1, 1, 5, b"x"), Begin::NoSession);
+        assert_eq!(third.session.slot, second.slot);
+        assert_ne!(third.session, second, "the slot is used again, the session is not");
+    }
+
+    #[test]
+    fn a_client_with_a_live_session_gets_it_again() {
+        let mut table = sessions(2, 4, 100);
+        let session = table.register(ClientId(1), OpNumber(1)).session;
+        let again = table.register(ClientId(1), OpNumber(2));
+        assert_eq!((again.session, again.fresh, again.evicted), (session, false, None));
+    }
+
+    /// Replicas cut the log into turns as they like; the table must not depend on it.
+    #[test]
+    fn the_table_does_not_depend_on_how_commits_are_cut_into_turns() {
+        let ops: Vec<(u64, u64, usize)> =
+            (1..=40u64).map(|n| (n, n.saturating_sub(n % 7).max(1), (n * 13 % 40) as usize)).collect();
+        let run = |turn: usize| {
+            let mut table = sessions(2, 8, 64);
+            let session = table.register(ClientId(1), OpNumber(1)).session;
+            for ops in ops.chunks(turn) {
+                for (n, acked_below, _) in ops {
+                    table.begin(session, RequestNumber(*n), RequestNumber(*acked_below), *n, OpNumber(n + 1));
+                }
+                for (n, _, bytes) in ops {
+                    table.finish(session, RequestNumber(*n), &alloc::vec![7; *bytes]);
+                }
+            }
+            table
+        };
+        let one_by_one = run(1);
+        for turn in 2..=8 {
+            assert_eq!(run(turn), one_by_one, "turns of {turn}");
+        }
+    }
+}
