@@ -80,7 +80,7 @@ impl<M: StateMachine> Handle<M> {
     #[must_use]
     pub fn client(&self) -> Client<M> {
         let Inner { config, doors, index, runtime, .. } = &*self.inner;
-        Client::start(config, doors.clone(), Preference::Replica(*index), runtime, None)
+        Client::start(config, doors.clone(), Preference::Only(*index), runtime, None)
     }
 
     /// Submits an operation whose reply goes to the replica's [`Replies`](crate::Replies): the way in for transports that answer
@@ -95,7 +95,7 @@ impl<M: StateMachine> Handle<M> {
         let Inner { config, doors, index, runtime, control, .. } = &*self.inner;
         let own = self.inner.own_client.get_or_init(|| {
             let custom = Some(control.clone());
-            Client::start(config, doors.clone(), Preference::Replica(*index), runtime, custom)
+            Client::start(config, doors.clone(), Preference::Only(*index), runtime, custom)
         });
         own.try_submit_to(operation, to)
     }

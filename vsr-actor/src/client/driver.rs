@@ -23,6 +23,8 @@ pub(crate) enum Preference {
     Primary,
     /// The replica at this index, as long as it answers.
     Replica(usize),
+    /// The replica at this index, and no other.
+    Only(usize),
 }
 
 pub(super) struct Driver<R> {
@@ -56,7 +58,10 @@ impl<R: Send + 'static> Driver<R> {
         config: ClientConfig,
         custom: Option<mpsc::Sender<Control<R>>>,
     ) -> Self {
-        let home = if let Preference::Replica(index) = preference { index } else { 0 };
+        let home = match preference {
+            Preference::Replica(index) | Preference::Only(index) => index,
+            Preference::Primary => 0,
+        };
         let mut driver = Self {
             session,
             doors,
@@ -155,6 +160,7 @@ impl<R: Send + 'static> Driver<R> {
             let open = |index: usize| doors[index].lane.is_some();
             let mut home = self.home;
             match self.preference {
+                Preference::Only(_) => {}
                 Preference::Replica(preferred) => {
                     let was_open = std::mem::replace(&mut self.preferred_open, open(preferred));
                     if self.preferred_open && !was_open {
@@ -171,7 +177,7 @@ impl<R: Send + 'static> Driver<R> {
                     }
                 }
             }
-            if !open(home) {
+            if !open(home) && !matches!(self.preference, Preference::Only(_)) {
                 home = next_open(home, doors.len(), open).unwrap_or(home);
             }
             (home, doors[home].lane.clone(), doors[home].started.map(|(view, _)| view))
@@ -183,8 +189,11 @@ impl<R: Send + 'static> Driver<R> {
     fn rotate(&mut self) {
         let (home, lane, view) = {
             let doors = self.doors.borrow();
-            let home =
-                next_open(self.home, doors.len(), |index| doors[index].lane.is_some()).unwrap_or(self.home);
+            let other = match self.preference {
+                Preference::Only(_) => None,
+                _ => next_open(self.home, doors.len(), |index| doors[index].lane.is_some()),
+            };
+            let home = other.unwrap_or(self.home);
             (home, doors[home].lane.clone(), doors[home].started.map(|(view, _)| view))
         };
         self.settle(home, lane, view);
