@@ -60,13 +60,14 @@ impl Dev {
         for replica in 0..REPLICAS as u16 {
             listeners.push(listen(if port == 0 { 0 } else { port.saturating_add(replica) }).await?);
         }
+        let deadline = config.client.deadline;
         let cluster = Arc::new(Cluster::builder(REPLICAS, Store::default).config(config).start().await?);
         let (stop, stopped) = watch::channel(false);
         let mut dev = Self { cluster, addresses: Vec::new(), fronts: JoinSet::new(), stop };
         for (listener, replica) in listeners.into_iter().zip(dev.cluster.ids()) {
             let address = listener.local_addr().map_err(|error| DevError::Listen { port, error })?;
             dev.addresses.push(address);
-            let front = Front::new(dev.cluster.clone(), *replica)?;
+            let front = Front::new(dev.cluster.clone(), *replica, deadline)?;
             dev.fronts.spawn(serve(listener, front, settings, stopped.clone()));
         }
         Ok(dev)

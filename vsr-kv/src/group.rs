@@ -2,10 +2,28 @@
 
 use crate::server::{Backend, Control, ReplicaLine};
 use crate::store::{Operation, Reply, Store};
-use std::sync::Arc;
-use vsr_actor::{
-    Client, Cluster, ClusterError, Health, ReplicaError, ReplicaId, RequestError, Status, StatusName, Ticket,
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
 };
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::timeout,
+};
+use vsr_actor::{
+    Client, Cluster, ClusterError, Health, Outcome, ReplicaError, ReplicaId, RequestError, Status,
+    StatusName, Ticket,
+};
+
+/// An operation of more bytes than this counts against [`LARGE_BYTES_MAX`]; smaller ones are bounded by their number, the window of
+/// the session.
+const LARGE_BYTES: usize = 4 << 10;
+/// Bytes of large operations that one door has under way. What is more waits here: the replicas would refuse it, and it would have
+/// to be sent again.
+const LARGE_BYTES_MAX: usize = 4 << 20;
 
 /// The door of one replica: operations enter the group there, and elsewhere while that replica does not answer.
 #[derive(Clone, Debug)]
@@ -13,23 +31,76 @@ pub struct Front {
     cluster: Arc<Cluster<Store>>,
     client: Client<Store>,
     replica: ReplicaId,
+    deadline: Duration,
+    large: Arc<Semaphore>,
 }
 
 impl Front {
-    /// The door of `replica`. Its connections share one session of the group.
+    /// The door of `replica`. Its connections share one session of the group, and wait for a reply until `deadline`.
     ///
     /// # Errors
     /// There is no such replica.
-    pub fn new(cluster: Arc<Cluster<Store>>, replica: ReplicaId) -> Result<Self, ClusterError> {
-        Ok(Self { client: cluster.client_at(replica)?, cluster, replica })
+    pub fn new(
+        cluster: Arc<Cluster<Store>>,
+        replica: ReplicaId,
+        deadline: Duration,
+    ) -> Result<Self, ClusterError> {
+        let client = cluster.client_at(replica)?.with_deadline(deadline);
+        Ok(Self { client, cluster, replica, deadline, large: Arc::new(Semaphore::new(LARGE_BYTES_MAX)) })
+    }
+
+    /// Room for an operation of this size.
+    async fn room(&self, size: usize) -> Result<Option<OwnedSemaphorePermit>, RequestError> {
+        if size <= LARGE_BYTES {
+            return Ok(None);
+        }
+        let bytes = u32::try_from(size.min(LARGE_BYTES_MAX)).unwrap_or(u32::MAX);
+        match timeout(self.deadline, self.large.clone().acquire_many_owned(bytes)).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            // Nobody closes it: the only way here is time.
+            Ok(Err(_)) | Err(_) => Err(RequestError::Overloaded { waited: self.deadline }),
+        }
+    }
+}
+
+/// Becomes the reply.
+#[derive(Debug)]
+pub struct FrontTicket(Waiting);
+
+#[derive(Debug)]
+enum Waiting {
+    Small(Ticket<Reply>),
+    /// Its room must be free again when the reply is there, not when a slow client has taken it.
+    Large(JoinHandle<Result<Reply, RequestError>>),
+}
+
+impl Future for FrontTicket {
+    type Output = Result<Reply, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Waiting::Small(ticket) => Pin::new(ticket).poll(context),
+            Waiting::Large(task) => Pin::new(task).poll(context).map(|ended| {
+                // The task ends early only together with the runtime.
+                ended.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
+            }),
+        }
     }
 }
 
 impl Backend for Front {
-    type Ticket = Ticket<Reply>;
+    type Ticket = FrontTicket;
 
     async fn submit(&self, operation: Operation) -> Result<Self::Ticket, RequestError> {
-        self.client.submit(operation).await
+        let room = self.room(operation.size()).await?;
+        let ticket = self.client.submit(operation).await?;
+        Ok(FrontTicket(match room {
+            None => Waiting::Small(ticket),
+            Some(room) => Waiting::Large(tokio::spawn(async move {
+                let _room = room;
+                ticket.await
+            })),
+        }))
     }
 
     fn replica(&self) -> u64 {

@@ -36,7 +36,7 @@ pub(super) fn verify(record: &Record, state: &FinalState) -> Verdict {
         problems.extend(check_log(*writer, tokens, state.logs.get(writer).map_or("", String::as_str)));
     }
     problems.extend(history::check(&record.history));
-    let registers: HashSet<u64> = record.history.iter().map(|event| event.register).collect();
+    let registers: HashSet<u64> = record.history.iter().map(|event| event.op.0).collect();
     Verdict { writes_checked, history: record.history.len(), registers: registers.len(), problems }
 }
 

@@ -1,7 +1,7 @@
 //! What a client does, and what it remembers of it.
 
 use super::figures::Figures;
-use super::history::{Event, Input, Output};
+use super::history::{Event, Input, Output, event};
 use crate::store::{Condition, Operation, Reply, Store};
 use bytes::Bytes;
 use std::{
@@ -180,7 +180,7 @@ impl Worker {
             _ => {}
         }
         let output = output.map(|output| (output, returned));
-        self.record.history.push(Event { client: self.number, register, called, input, output });
+        self.record.history.push(event(register, input, called, output));
     }
 
     fn nonsense(&mut self, asked: &str, reply: &Reply) {

@@ -140,3 +140,25 @@ async fn large_values_pass_and_larger_ones_are_refused() {
     assert_eq!(Peer::connect(port(&dev, backups[0])).await.ask("EXISTS k").await, ":1");
     dev.shutdown().await.expect("healthy replicas");
 }
+
+#[tokio::test]
+async fn more_large_values_at_once_than_the_replicas_take_wait_their_turn() {
+    let dev = dev().await;
+    let mut peers = Vec::new();
+    for address in dev.addresses().iter().cycle().take(12) {
+        peers.push(Peer::connect(address.port()).await);
+    }
+    let value = "v".repeat(1 << 20);
+    let mut writers = tokio::task::JoinSet::new();
+    for (number, mut peer) in peers.into_iter().enumerate() {
+        let set = format!("*3\r\n$3\r\nSET\r\n$2\r\n{number:02}\r\n${}\r\n{value}\r\n", value.len());
+        writers.spawn(async move {
+            peer.send(set.repeat(4).as_bytes()).await;
+            peer.expect(&"+OK\r\n".repeat(4)).await;
+        });
+    }
+    writers.join_all().await;
+    let mut peer = Peer::connect(dev.addresses()[0].port()).await;
+    assert_eq!(peer.ask("DBSIZE").await, ":12");
+    dev.shutdown().await.expect("healthy replicas");
+}
