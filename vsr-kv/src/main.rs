@@ -60,31 +60,52 @@ async fn main() -> ExitCode {
 }
 
 async fn dev(port: u16) -> Result<(), Box<dyn Error>> {
+    let mut stop = StopSignal::new()?;
     let dev = Dev::start(port, Config::default(), Settings::default()).await?;
-    let stopped = stop_signal();
-    tokio::pin!(stopped);
     tokio::select! {
         banner = dev.banner() => {
             println!("{}", banner?);
-            stopped.await?;
+            stop.received().await?;
         }
-        result = &mut stopped => result?,
+        result = stop.received() => result?,
     }
     println!("\nShutting down.");
     Ok(dev.shutdown().await?)
 }
 
-/// Waits for Ctrl-C, or for the order of a supervisor to end.
-async fn stop_signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
+/// Ctrl-C, or the order of a supervisor to end. Listens from the beginning: a signal between two waits is not lost.
+#[cfg(unix)]
+struct StopSignal {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl StopSignal {
+    fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
-        }
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+
+    async fn received(&mut self) -> std::io::Result<()> {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+struct StopSignal;
+
+#[cfg(not(unix))]
+impl StopSignal {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn received(&mut self) -> std::io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }
