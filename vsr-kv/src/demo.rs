@@ -61,7 +61,7 @@ pub async fn run(demo: Demo) -> Result<bool, DemoError> {
     let mut workers = JoinSet::new();
     for number in 0..demo.clients {
         let home = cluster.ids()[number as usize % cluster.ids().len()];
-        let worker = Worker::new(number, cluster.client_at(home)?, figures.clone(), began);
+        let worker = Worker::new(number, demo.clients, cluster.client_at(home)?, figures.clone(), began);
         workers.spawn(worker.run(stop.clone()));
     }
     let chaos = Chaos::new(cluster.clone(), bar.clone());

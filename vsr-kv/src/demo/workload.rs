@@ -13,10 +13,10 @@ use std::{
 use vsr_actor::{Client, Outcome, RequestError};
 
 const COUNTERS: u64 = 8;
-/// Registers in use at a time, and how many requests they get before all clients move on to new ones: a short history for each
-/// key keeps the check of linearizability quick.
-const REGISTERS: u64 = 16;
-const REQUESTS_PER_ROUND: u64 = 64 * REGISTERS;
+/// Clients that use the same register at a time, about, and how many requests it gets before they move on to a new one: few at once
+/// and a short history keep the check of linearizability quick.
+const CLIENTS_PER_REGISTER: u64 = 4;
+const REQUESTS_PER_REGISTER: u64 = 64;
 
 pub(super) fn counter_key(counter: u64) -> String {
     format!("counter:{counter}")
@@ -71,6 +71,8 @@ impl Record {
 /// One client: one request at a time, with the next as soon as the reply is there.
 pub(super) struct Worker {
     number: u64,
+    /// How many registers are in use at a time.
+    registers: u64,
     client: Client<Store>,
     figures: Arc<Figures>,
     began: Instant,
@@ -82,11 +84,19 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(number: u64, client: Client<Store>, figures: Arc<Figures>, began: Instant) -> Self {
+    /// One of `clients`.
+    pub(super) fn new(
+        number: u64,
+        clients: u64,
+        client: Client<Store>,
+        figures: Arc<Figures>,
+        began: Instant,
+    ) -> Self {
         // Any odd number will do; the clients only must not do the same in step.
         let random = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let registers = clients.div_ceil(CLIENTS_PER_REGISTER);
         let record = Record::default();
-        Self { number, client, figures, began, record, requests: 0, seen: None, random }
+        Self { number, registers, client, figures, began, record, requests: 0, seen: None, random }
     }
 
     pub(super) async fn run(mut self, stop: Arc<AtomicBool>) -> Record {
@@ -153,8 +163,9 @@ impl Worker {
     }
 
     async fn use_register(&mut self) {
-        let round = self.figures.register_requests.fetch_add(1, Ordering::Relaxed) / REQUESTS_PER_ROUND;
-        let register = round * REGISTERS + self.below(REGISTERS);
+        let request = self.figures.register_requests.fetch_add(1, Ordering::Relaxed);
+        let round = request / (self.registers * REQUESTS_PER_REGISTER);
+        let register = round * self.registers + self.below(self.registers);
         // No value is ever written twice: a read tells which write it saw.
         let new = self.number << 40 | self.requests;
         let input = match (self.below(5), self.seen) {
