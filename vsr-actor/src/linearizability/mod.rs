@@ -98,7 +98,7 @@ pub enum Violation {
 }
 
 /// After how many configurations a search is given up.
-const CONFIGURATIONS_MAX: usize = 20_000_000;
+const CONFIGURATIONS_MAX: usize = 5_000_000;
 
 /// Checks a history.
 ///

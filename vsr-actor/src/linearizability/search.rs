@@ -2,7 +2,10 @@
 //! returned before some point are placed, so only the calls that are open at that point are remembered one by one.
 
 use super::{Call, CallOutcome, Model, Violation};
-use std::collections::HashSet;
+use std::collections::HashMap;
+
+/// A call, and its position among those of the user.
+pub(super) type Numbered<'a, O, R> = (usize, &'a Call<O, R>);
 
 /// Where a search is: every call whose return is before `returns[at]` is placed, and `placed` says which of the open calls are.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -12,7 +15,7 @@ struct Configuration<S> {
     state: S,
 }
 
-/// A set of slots: a call has one from its invocation to its return.
+/// A set of slots: a call has one from its invocation to its return, a call that never returned has one among those for ever.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Set(Box<[u64]>);
 
@@ -32,6 +35,10 @@ impl Set {
     fn remove(&mut self, slot: usize) {
         self.0[slot / 64] &= !(1 << (slot % 64));
     }
+
+    fn is_subset_of(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, others)| own & !others == 0)
+    }
 }
 
 /// A history, prepared for the search.
@@ -47,7 +54,7 @@ struct Prepared {
     slots: usize,
 }
 
-fn prepare<O, R>(calls: &[(usize, &Call<O, R>)]) -> Prepared {
+fn prepare<O, R>(calls: &[Numbered<'_, O, R>]) -> Prepared {
     let returned_at = |call: usize| match &calls[call].1.outcome {
         CallOutcome::Returned { at, .. } => Some(*at),
         CallOutcome::Unknown => None,
@@ -85,51 +92,88 @@ fn prepare<O, R>(calls: &[(usize, &Call<O, R>)]) -> Prepared {
         now.remove(0);
         free.push(slot[*call]);
     }
-    for call in &unknown {
-        slot[*call] = slots;
-        slots += 1;
-    }
     Prepared { returns, open, unknown, unknown_before, slot, slots }
 }
 
-/// Depth-first: calls that return first are placed first, unknown ones when nothing else helps.
+/// What was reached already, and which unknown calls were used for it. Who reached the same with fewer can do all that others can.
+struct Seen<S> {
+    used: HashMap<Configuration<S>, Vec<Set>>,
+    count: usize,
+}
+
+impl<S: Clone + Eq + std::hash::Hash> Seen<S> {
+    /// False, if the same was reached before with the same unknown calls, or fewer.
+    fn insert(&mut self, configuration: &Configuration<S>, used: &Set) -> bool {
+        if let Some(others) = self.used.get_mut(configuration) {
+            if others.iter().any(|other| other.is_subset_of(used)) {
+                return false;
+            }
+            others.push(used.clone());
+        } else {
+            self.used.insert(configuration.clone(), vec![used.clone()]);
+        }
+        self.count += 1;
+        true
+    }
+}
+
+/// One step of the path: a configuration, the unknown calls used so far, and the next candidate to try.
+struct Step<S> {
+    here: Configuration<S>,
+    used: Set,
+    candidate: usize,
+}
+
+/// Depth-first: calls that return first are placed first. Unknown ones are tried when no other fits, the latest first: most take effect
+/// soon or never.
 pub(super) fn search<M: Model>(
-    calls: &[(usize, &Call<M::Op, M::Reply>)],
+    calls: &[Numbered<'_, M::Op, M::Reply>],
     configurations_max: usize,
 ) -> Result<(), Violation> {
     let history = prepare(calls);
+    if history.returns.is_empty() {
+        return Ok(());
+    }
     let first = Configuration { at: 0, placed: Set::new(history.slots), state: M::initial() };
-    let Some(_) = history.returns.first() else { return Ok(()) };
-    let mut seen = HashSet::from([first.clone()]);
-    let mut path = vec![(first, 0)];
+    let mut seen = Seen { used: HashMap::new(), count: 0 };
+    let mut path = vec![Step { here: first, used: Set::new(history.unknown.len()), candidate: 0 }];
     let mut furthest = 0;
-    while let Some((here, candidate)) = path.last_mut() {
+    while let Some(Step { here, used, candidate }) = path.last_mut() {
         let open = &history.open[here.at];
-        let call = match open.get(*candidate) {
-            Some(call) => *call as usize,
-            None => match history.unknown[..history.unknown_before[here.at]].get(*candidate - open.len()) {
-                Some(call) => *call,
-                None => {
-                    path.pop();
-                    continue;
-                }
-            },
-        };
+        let made = history.unknown_before[here.at];
+        let tried = *candidate;
         *candidate += 1;
-        if here.placed.contains(history.slot[call]) {
+        let mut next = None;
+        let mut next_used = None;
+        if let Some(call) = open.get(tried).map(|call| *call as usize) {
+            if !here.placed.contains(history.slot[call]) {
+                let (state, reply) = M::step(&here.state, &calls[call].1.op);
+                let told = &calls[call].1.outcome;
+                if matches!(told, CallOutcome::Returned { reply: told, .. } if *told == reply) {
+                    let mut placed = here.placed.clone();
+                    placed.insert(history.slot[call]);
+                    next = Some(Configuration { at: here.at, placed, state });
+                }
+            }
+        } else if let Some(index) = (made + open.len()).checked_sub(tried + 1) {
+            if !used.contains(index) {
+                let (state, _) = M::step(&here.state, &calls[history.unknown[index]].1.op);
+                // One that changes nothing might as well never have taken effect.
+                if state != here.state {
+                    let mut more = used.clone();
+                    more.insert(index);
+                    next_used = Some(more);
+                    next = Some(Configuration { at: here.at, placed: here.placed.clone(), state });
+                }
+            }
+        } else {
+            path.pop();
             continue;
         }
-        let (state, reply) = M::step(&here.state, &calls[call].1.op);
-        if let CallOutcome::Returned { reply: told, .. } = &calls[call].1.outcome
-            && *told != reply
-        {
-            continue;
-        }
-        let mut next = Configuration { at: here.at, placed: here.placed.clone(), state };
-        next.placed.insert(history.slot[call]);
-        while let Some(call) =
-            history.returns.get(next.at).filter(|call| next.placed.contains(history.slot[**call]))
-        {
+        let Some(mut next) = next else { continue };
+        let is_placed =
+            |next: &Configuration<M::State>, call: &usize| next.placed.contains(history.slot[*call]);
+        while let Some(call) = history.returns.get(next.at).filter(|call| is_placed(&next, call)) {
             next.placed.remove(history.slot[*call]);
             next.at += 1;
         }
@@ -137,12 +181,13 @@ pub(super) fn search<M: Model>(
             return Ok(());
         }
         furthest = furthest.max(next.at);
-        if seen.len() >= configurations_max {
+        if seen.count >= configurations_max {
             let call = calls[history.returns[furthest]].0;
-            return Err(Violation::Undecided { configurations: seen.len(), call });
+            return Err(Violation::Undecided { configurations: seen.count, call });
         }
-        if seen.insert(next.clone()) {
-            path.push((next, 0));
+        let used = next_used.unwrap_or_else(|| used.clone());
+        if seen.insert(&next, &used) {
+            path.push(Step { here: next, used, candidate: 0 });
         }
     }
     Err(Violation::NotLinearizable { call: calls[history.returns[furthest]].0, explained: furthest })
