@@ -439,7 +439,7 @@ impl Replica {
         let commit = if self.mutated(Mutation::HeartbeatWithoutCommit) { OpNumber(0) } else { self.commit };
         let Mode::Primary(primary) = &mut self.mode else { return };
         primary.beat += 1;
-        primary.commit_told = commit;
+        primary.commit_told = self.commit;
         let beat = primary.beat;
         self.observe(Event::CommitSent { commit });
         self.broadcast(&Body::Commit { commit, beat });
