@@ -257,3 +257,26 @@ fn one_false_reply_in_a_long_history_is_found() {
         assert!(matches!(check::<Cell>(&calls), Err(Violation::NotLinearizable { .. })), "seed {seed}");
     }
 }
+
+#[test]
+fn many_clients_of_many_keys_are_checked_key_by_key() {
+    struct Keyed;
+    impl Model for Keyed {
+        type State = u8;
+        type Op = (u64, Op);
+        type Reply = u8;
+        fn initial() -> u8 {
+            0
+        }
+        fn step(state: &u8, (_, op): &(u64, Op)) -> (u8, u8) {
+            Cell::step(state, op)
+        }
+    }
+    // 16 keys with 4 clients at each: as 64 clients that choose keys by chance.
+    let keyed = |key: u64| {
+        let calls = honest_history(1_000, 4, key).into_iter();
+        calls.map(move |call| Call { op: (key, call.op), invoked: call.invoked, outcome: call.outcome })
+    };
+    let calls: Vec<_> = (0..16).flat_map(keyed).collect();
+    assert_eq!(check_by_key::<Keyed, _>(&calls, |op| op.0), Ok(()));
+}
