@@ -23,6 +23,11 @@ async fn dev_with(deadline: Duration) -> Dev {
     Dev::start(0, config, Settings::default()).await.expect("free ports and a valid configuration")
 }
 
+/// Three replicas with the time-outs a user has: for tests that keep the machine busy rather than wait for a failover.
+async fn patient_dev() -> Dev {
+    Dev::start(0, Config::default(), Settings::default()).await.expect("free ports and a valid configuration")
+}
+
 /// The primary and the two others.
 async fn roles(dev: &Dev) -> (ReplicaId, Vec<ReplicaId>) {
     let primary = dev.cluster().primary().await.expect("a primary");
