@@ -1,1 +1,5 @@
-fn main() {}
+//! The project's tests of the protocol, in one binary.
+
+mod codec;
+mod scenarios;
+mod seeds;

@@ -25,6 +25,12 @@ impl Disk {
         self.pending.len()
     }
 
+    /// The newest write that is not durable yet.
+    #[must_use]
+    pub fn last_pending(&self) -> Option<WriteId> {
+        self.pending.back().map(|write| write.id)
+    }
+
     /// Makes the oldest pending write durable.
     pub fn complete_one(&mut self) -> Option<WriteId> {
         let write = self.pending.pop_front()?;

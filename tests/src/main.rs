@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::{
+    path::PathBuf,
     process::ExitCode,
     sync::Mutex,
     sync::atomic::{AtomicU64, Ordering},
@@ -9,7 +10,10 @@ use std::{
     time::Instant,
 };
 use vsr_core::{Mutation, Mutations};
-use vsr_test::simulation::{Options, Report, Totals, run};
+use vsr_test::{
+    mutants::{MUTANTS, hunt},
+    simulation::{Options, Report, Totals, run},
+};
 
 #[derive(Parser)]
 #[command(about = "Simulations, scenarios and mutants of the protocol")]
@@ -38,6 +42,14 @@ enum Command {
         #[arg(long)]
         coverage: bool,
     },
+    /// Switches off one rule after the other; each time its scenario must fail.
+    Mutants,
+    /// Runs scenario files and prints them as they come out.
+    Scenario {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,7 +67,53 @@ fn main() -> ExitCode {
             let options = Options { replicas, mutations, verbose: false };
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
+        Command::Mutants => mutants(),
+        Command::Scenario { files } => scenarios(&files),
     }
+}
+
+fn mutants() -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut survivors = 0;
+    println!("{:12} {:32} {:52} outcome", "rule", "switch", "scenario");
+    for mutant in MUTANTS {
+        let outcome = match hunt(mutant) {
+            Ok(Some(failure)) => format!("killed, {failure}"),
+            Ok(None) => {
+                survivors += 1;
+                "SURVIVED".into()
+            }
+            Err(error) => {
+                survivors += 1;
+                format!("not run: {error}")
+            }
+        };
+        let short: String = outcome.chars().take(160).collect();
+        println!("{:12} {:32} {:52} {short}", mutant.rule, mutant.mutation.name(), mutant.scenario);
+    }
+    println!("{} mutants, {survivors} survived", MUTANTS.len());
+    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn scenarios(files: &[PathBuf]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for file in files {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                return ExitCode::from(2);
+            }
+        };
+        match vsr_test::scenario::run(&text, Mutations::default()) {
+            Ok(output) => print!("{output}"),
+            Err(failure) => {
+                println!("{}, {failure}", file.display());
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
 }
 
 fn mutation_named(name: &str) -> Option<Mutation> {

@@ -46,7 +46,7 @@ impl World {
     /// # Errors
     /// A property that does not hold.
     pub fn start(&mut self, replica: usize, now: Now, out: &mut Outbox) -> Result<(), Violation> {
-        let seed = self.entropy.next();
+        let seed = self.entropy.bits();
         self.trace.note(|| format!("R{replica} starts"));
         let (host, mut watch) = self.watch(replica);
         host.start(now, seed, out, &mut watch)?;

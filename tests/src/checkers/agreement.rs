@@ -42,7 +42,12 @@ impl Agreement {
         self.compared[replica] = OpNumber(0);
     }
 
-    pub(super) fn after_step(&mut self, replica: usize, core: &Replica, status: &Status) -> Result<(), Violation> {
+    pub(super) fn after_step(
+        &mut self,
+        replica: usize,
+        core: &Replica,
+        status: &Status,
+    ) -> Result<(), Violation> {
         let from = self.compared[replica];
         if status.commit <= from {
             return Ok(());

@@ -29,12 +29,14 @@ impl Durability {
         self.checked = committed;
         let Some(hash) = agreement.hash_at(committed) else { return Ok(()) };
         let key = |host: &Host| (host.disk.log_view(), host.disk.op());
-        for host in hosts {
+        // Who is not formed has no vote (decision 12).
+        let voters = || hosts.iter().filter(|host| host.disk.record().is_some_and(|record| record.formed));
+        for host in voters() {
             if host.disk.snapshot_op() >= committed || host.disk.hash_at(committed) == Some(hash) {
                 continue;
             }
             // This log lacks it; it is chosen by a quorum of logs that are not better.
-            let not_better = hosts.iter().filter(|other| key(other) <= key(host)).count();
+            let not_better = voters().filter(|other| key(other) <= key(host)).count();
             if not_better >= self.quorum {
                 let logs: Vec<_> = hosts.iter().map(key).collect();
                 let what = format!(

@@ -1,1 +1,126 @@
-//! S
+//! Stories: a text of commands, each with what it brought about indented beneath. Only what the text says happens.
+//!
+//! A line that begins with `#` says why; a line in column 0 is a [command](self#commands); indented lines are the transcript,
+//! which `UPDATE_EXPECT=1` writes anew. `expect` commands are claims that no rewriting touches.
+//!
+//! # Commands
+//! - `cluster 3 [unformed] [limit=value]…`: replicas R0, R1, …; formed and quiet unless told otherwise. `clients c1 c2` registers.
+//! - `request R0 c1 put x 1`, `retry R1 c1` (all that is unanswered), `resend R1 c1 2` (that one, answered or not).
+//! - `deliver R0->R1 Prepare op2`: the oldest such message; `*` is anybody or anything, and `all` in front takes all of them.
+//!   `duplicate` delivers a copy, `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
+//! - `storage R1 manual`, `persist R1`, `storage R1 automatic`.
+//! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
+//! - `crash R0`, `restart R0`, `wipe R0`, `leave R0`; `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
+//! - `settle`: all that is not held is delivered, until nothing is left. `run 2s`: time passes for all, too.
+//! - `expect [not] …`: see [`claims`].
+
+pub mod claims;
+mod commands;
+mod select;
+mod stage;
+
+use crate::checkers::Violation;
+use stage::Stage;
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+use vsr_core::Mutations;
+
+/// What is wrong with a scenario, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Line of the command, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+impl From<Violation> for String {
+    fn from(violation: Violation) -> Self {
+        violation.to_string()
+    }
+}
+
+/// The directory of this project's own scenarios.
+#[must_use]
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// Names of all scenarios in a directory, in order.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn names(directory: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in fs::read_dir(directory)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(String::from));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Runs a text and returns it with its transcript as it came out this time.
+///
+/// # Errors
+/// The first command that fails: a claim that is untrue, a property that is broken, a panic.
+pub fn run(text: &str, mutations: Mutations) -> Result<String, Failure> {
+    let mut stage = Stage::new(mutations);
+    let mut output = String::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.starts_with(' ') {
+            continue;
+        }
+        output += line;
+        output.push('\n');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| commands::execute(&mut stage, line)));
+        let result = result.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            Err(format!("panic: {}", text.unwrap_or_default()))
+        });
+        result.map_err(|what| Failure { line: index + 1, what: format!("{line}: {what}") })?;
+        for line in stage.take_transcript() {
+            output += &format!("  {line}\n");
+        }
+    }
+    Ok(output)
+}
+
+/// Runs a file, and compares its transcript, or writes it if `UPDATE_EXPECT` is set.
+///
+/// # Errors
+/// What failed, or where the transcript differs.
+pub fn check(path: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let output =
+        run(&text, Mutations::default()).map_err(|failure| format!("{}, {failure}", path.display()))?;
+    if output == text {
+        return Ok(());
+    }
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        return fs::write(path, output).map_err(|error| format!("{}: {error}", path.display()));
+    }
+    let differs = output.lines().zip(text.lines()).position(|(new, old)| new != old);
+    let line = differs.unwrap_or_else(|| output.lines().count().min(text.lines().count()));
+    let (new, old) = (output.lines().nth(line).unwrap_or("(end)"), text.lines().nth(line).unwrap_or("(end)"));
+    Err(format!(
+        "{}, line {}: the transcript has changed; UPDATE_EXPECT=1 accepts it\n  was {old}\n  is  {new}",
+        path.display(),
+        line + 1
+    ))
+}

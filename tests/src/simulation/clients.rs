@@ -24,6 +24,8 @@ pub(super) struct Workload {
     next_id: u128,
     /// Ask for nothing new.
     pub(super) draining: bool,
+    /// Only so many are active: more clients than sessions evict each other for ever.
+    pub(super) active: usize,
 }
 
 impl Workload {
@@ -34,7 +36,7 @@ impl Workload {
             retry_at: 0,
         };
         let people = (0..swarm.clients).map(person).collect();
-        Self { people, next_id: swarm.clients as u128 + 1, draining: false }
+        Self { people, next_id: swarm.clients as u128 + 1, draining: false, active: swarm.clients }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,11 +49,11 @@ impl Workload {
 
     /// How many answers each client has.
     pub(super) fn answered(&self) -> impl Iterator<Item = u64> {
-        self.people.iter().map(|person| person.client.answered)
+        self.people[..self.active].iter().map(|person| person.client.answered)
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.people.iter().all(|person| person.client.outstanding() == 0)
+        self.people[..self.active].iter().all(|person| person.client.outstanding() == 0)
     }
 
     fn fresh_id(&mut self) -> ClientId {
@@ -62,6 +64,9 @@ impl Workload {
 
 impl Simulation {
     pub(super) fn wake_client(&mut self, client: usize) {
+        if client >= self.workload.active {
+            return;
+        }
         let pause = self.prng.delay(self.swarm.think_mean) + 1;
         self.queue.at(self.now + pause, Event::Client { client });
         if self.faults && self.prng.chance(self.swarm.abandon) {

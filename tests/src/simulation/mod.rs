@@ -8,7 +8,7 @@ mod phases;
 mod queue;
 mod swarm;
 
-pub use phases::{Report, run};
+pub use phases::{Report, messages, run};
 
 use crate::{
     checkers::{Coverage, Violation},
@@ -22,7 +22,7 @@ use network::Network;
 use queue::{Event, Queue};
 use std::mem;
 use swarm::Swarm;
-use vsr_core::{Asked, Input, Mutations, Now, Request, Time};
+use vsr_core::{Asked, Input, Message, Mutations, Now, Request, Time};
 
 /// 2026-01-01.
 const UNIX_START: u64 = 1_767_225_600_000_000_000;
@@ -125,6 +125,8 @@ pub struct Simulation {
     totals: Totals,
     out: Outbox,
     inputs: Vec<Input>,
+    /// Messages sent, if somebody collects them.
+    collected: Option<Vec<Message>>,
 }
 
 impl Simulation {
@@ -135,7 +137,7 @@ impl Simulation {
         let swarm = Swarm::draw(&mut prng, options.replicas);
         let trace = if options.verbose { Trace::verbose() } else { Trace::default() };
         let configs = swarm.configs(options.mutations);
-        let world = World::new(configs, swarm.storage, trace, prng.next());
+        let world = World::new(configs, swarm.storage, trace, prng.bits());
         let site = |prng: &mut Prng| Site {
             clock_offset: prng.below(1 << 40),
             clock_ppm: prng.below(swarm.drift_ppm + 1),
@@ -156,6 +158,7 @@ impl Simulation {
             totals: Totals { seeds: 1, ..Totals::default() },
             out: Outbox::default(),
             inputs: Vec::new(),
+            collected: None,
         }
     }
 
@@ -313,6 +316,9 @@ impl Simulation {
     fn dispatch(&mut self, replica: usize, out: &mut Outbox) -> Result<(), Violation> {
         for (to, message) in out.sent.drain(..) {
             let to = self.world.position(to);
+            if let Some(collected) = &mut self.collected {
+                collected.push(message.clone());
+            }
             self.transmit(replica, to, message);
         }
         for id in out.writes.drain(..) {

@@ -53,6 +53,18 @@ pub fn run(seed: u64, options: Options) -> Report {
     }
 }
 
+/// Messages that the replicas of a seed send to each other: at most `count`, spread over the run.
+#[must_use]
+pub fn messages(seed: u64, options: Options, count: usize) -> Vec<vsr_core::Message> {
+    let mut simulation = Simulation::new(seed, options);
+    simulation.collected = Some(Vec::new());
+    // What went wrong, if anything did, is for others to tell; the messages were sent all the same.
+    let _ = simulation.run();
+    let all = simulation.collected.unwrap_or_default();
+    let step = (all.len() / count).max(1);
+    all.into_iter().step_by(step).take(count).collect()
+}
+
 impl Simulation {
     fn run(&mut self) -> Result<(), Violation> {
         for replica in 0..self.swarm.replicas {
@@ -96,6 +108,7 @@ impl Simulation {
         let now = self.now;
         self.world.trace.note(|| format!("{now}: everything is healed"));
         self.faults = false;
+        self.workload.active = self.workload.len().min(self.swarm.replicated.sessions_max as usize);
         self.network.heal();
         for replica in 0..self.swarm.replicas {
             self.sites[replica].paused_until = 0;

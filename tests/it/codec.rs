@@ -1,0 +1,136 @@
+//! Messages as bytes: the format does not change by accident, every message survives the way, and no bytes do harm.
+
+use bytes::Bytes;
+use vsr_core::{
+    Body, Bootstrap, ClusterId, DecodeError, EpochNumber, FORMAT_VERSION, GroupId, Hash, Incarnation,
+    Message, Nonce, OpNumber, ReplicaId, ViewNumber, checksum,
+};
+use vsr_test::{
+    prng::Prng,
+    simulation::{Options, messages},
+};
+
+fn message(body: Body) -> Message {
+    Message {
+        cluster: ClusterId(1),
+        group: GroupId(2),
+        epoch: EpochNumber(0),
+        view: ViewNumber(3),
+        from: ReplicaId(4),
+        incarnation: Incarnation(5),
+        body,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Version, length of the encoded message, checksum of what follows.
+const HEADER_BYTES: usize = 13;
+
+/// Makes the checksum fit whatever was done to the rest: damage that no checksum finds.
+fn seal(frame: &mut [u8]) {
+    if frame.len() >= HEADER_BYTES {
+        let sum = checksum(&frame[HEADER_BYTES..]);
+        frame[5..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+/// If this fails the format has changed: then `FORMAT_VERSION` must change too.
+#[test]
+fn bytes_of_messages_are_golden() {
+    assert_eq!(FORMAT_VERSION, 1);
+    let head = "0100000000000000020000000000000000000000000000000300000000000000040000000500000000000000";
+    let cases = [
+        (
+            Body::Commit { commit: OpNumber(6), beat: 7 },
+            "0400000006000000000000000700000000000000",
+            "01400000007ea3554df77440cc",
+        ),
+        (
+            Body::PrepareOk { op: OpNumber(6), hash: Hash(8) },
+            "03000000060000000000000008000000000000000000000000000000",
+            "",
+        ),
+        (Body::StartViewChange, "05000000", ""),
+        (
+            Body::GetState { view: ViewNumber(9), after: OpNumber(6), hash: Hash(8), nonce: Nonce(10) },
+            "080000000900000000000000060000000000000008000000000000000000000000000000\
+             0a00000000000000",
+            "",
+        ),
+        (Body::Bootstrap(Box::new(Bootstrap { membership: None, formed: false })), "000000000000", ""),
+    ];
+    for (body, wanted, header) in cases {
+        let name = body.name();
+        let frame = hex(&message(body).encode());
+        let (start, rest) = frame.split_at(2 * HEADER_BYTES);
+        assert_eq!(rest, format!("{head}{wanted}"), "{name:?}");
+        assert!(start.starts_with(header), "{name:?}: {start}");
+    }
+}
+
+#[test]
+fn messages_of_a_simulation_survive_the_way() {
+    let mut names = std::collections::BTreeSet::new();
+    for seed in 1..4 {
+        for message in messages(seed, Options::default(), 3000) {
+            names.insert(message.body.name());
+            let encoded = message.encode();
+            assert_eq!(Message::decode(encoded.clone()), Ok(message.clone()));
+            assert_eq!(Message::decode(encoded).expect("it was decoded before").encode(), message.encode());
+        }
+    }
+    assert_eq!(names.len(), 10, "all kinds of messages were tried: {names:?}");
+}
+
+#[test]
+fn damaged_bytes_are_an_error_or_another_message() {
+    let mut prng = Prng::new(1);
+    for message in messages(7, Options::default(), 1500) {
+        let whole = message.encode();
+        for _ in 0..20 {
+            let mut bytes = whole.to_vec();
+            for _ in 0..prng.range(1, 4) {
+                let at = prng.index(bytes.len());
+                match prng.below(4) {
+                    0 => bytes[at] = prng.bits() as u8,
+                    1 => bytes[at] ^= 1 << prng.below(8),
+                    2 => bytes.truncate(at.max(1)),
+                    _ => bytes.insert(at, prng.bits() as u8),
+                }
+            }
+            if prng.chance(700) {
+                seal(&mut bytes);
+            }
+            // Whatever this is: no panic, no allocation without bound.
+            let _ = Message::decode(Bytes::from(bytes));
+        }
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    for message in messages(3, Options::default(), 200) {
+        let whole = message.encode();
+        for len in 0..whole.len() {
+            assert!(Message::decode(whole.slice(..len)).is_err(), "{len} of {} bytes", whole.len());
+        }
+    }
+}
+
+#[test]
+fn another_version_is_told() {
+    let mut bytes = message(Body::StartViewChange).encode().to_vec();
+    bytes[0] = 9;
+    assert_eq!(Message::decode(bytes.into()), Err(DecodeError::Version { found: 9 }));
+}
+
+#[test]
+fn what_follows_a_message_is_an_error() {
+    let mut bytes = message(Body::StartViewChange).encode().to_vec();
+    bytes.push(0);
+    seal(&mut bytes);
+    assert_eq!(Message::decode(bytes.into()), Err(DecodeError::Long { extra: 1 }));
+}

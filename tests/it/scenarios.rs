@@ -1,0 +1,35 @@
+//! Every scenario passes; every mutant fails its own.
+
+use vsr_core::Mutation;
+use vsr_test::{
+    mutants::{MUTANTS, hunt},
+    scenario,
+};
+
+#[test]
+fn scenarios_pass() {
+    let directory = scenario::directory();
+    let names = scenario::names(&directory).expect("the scenarios are there");
+    assert!(names.len() >= 20, "the scenarios are found");
+    let failures: Vec<_> = names
+        .iter()
+        .filter_map(|name| scenario::check(&directory.join(name).with_extension("txt")).err())
+        .collect();
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+#[test]
+fn mutants_fail_their_scenarios() {
+    for mutant in MUTANTS {
+        let failure = hunt(mutant).expect("the scenario is there");
+        assert!(failure.is_some(), "{} survives {}", mutant.mutation.name(), mutant.scenario);
+    }
+}
+
+#[test]
+fn every_mutation_has_a_scenario() {
+    for mutation in Mutation::ALL {
+        let named = MUTANTS.iter().any(|mutant| mutant.mutation == *mutation);
+        assert!(named, "{} is in no scenario", mutation.name());
+    }
+}

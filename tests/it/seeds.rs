@@ -1,0 +1,48 @@
+//! Fixed seeds hold all properties, take every path, and are the same every time.
+
+use vsr_test::simulation::{Options, Totals, run};
+
+const SEEDS: u64 = 30;
+
+#[test]
+fn fixed_seeds_hold_all_properties() {
+    let mut totals = Totals::default();
+    for seed in 1..=SEEDS {
+        let report = run(seed, Options::default());
+        if let Some(violation) = report.violation {
+            panic!(
+                "seed {seed}: {violation}\nagain: cargo run --release -p vsr-test -- simulate --seeds 1 --seed {seed}"
+            );
+        }
+        assert!(report.totals.steps >= 5000, "seed {seed} is too short");
+        assert!(report.totals.requests >= 100, "seed {seed} does too little");
+        totals.merge(&report.totals);
+    }
+    assert!(totals.crashes >= SEEDS, "a crash a seed, on average");
+    assert!(totals.partitions >= SEEDS, "a partition a seed, on average");
+    assert!(totals.view_changes >= 2 * SEEDS, "two view changes a seed, on average");
+    for (name, count) in totals.coverage.iter() {
+        assert!(count > 0, "no seed gets to {name}");
+    }
+}
+
+#[test]
+fn same_seed_is_the_same_run() {
+    for seed in 100..106 {
+        let (once, twice) = (run(seed, Options::default()), run(seed, Options::default()));
+        assert_eq!(once.trace_hash, twice.trace_hash, "seed {seed}");
+        assert_eq!(once.totals, twice.totals, "seed {seed}");
+        // Somebody who looks on changes nothing.
+        let watched = run(seed, Options { verbose: true, ..Options::default() });
+        assert_eq!(once.trace_hash, watched.trace_hash, "seed {seed}");
+        assert_ne!(once.trace_hash, run(seed + 1000, Options::default()).trace_hash, "seed {seed}");
+    }
+}
+
+#[test]
+fn five_replicas_hold_all_properties() {
+    for seed in 200..210 {
+        let report = run(seed, Options { replicas: Some(5), ..Options::default() });
+        assert_eq!(report.violation, None, "seed {seed} with five replicas");
+    }
+}

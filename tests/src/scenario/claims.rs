@@ -1,0 +1,141 @@
+//! What a scenario claims. `expect not` claims the contrary.
+//!
+//! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`
+//! - `R0 status Normal` (or Bootstrapping, ViewChange, Stopped, Down), `R0 primary`
+//! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
+//! - `agreement`: all replicas normal in one view, all committed and applied, states equal
+//! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`: since the beginning.
+//! - `c1 2 = 7`, `c1 2 answered`, `c1 evicted`
+
+use super::{
+    select::{Selector, replica},
+    stage::{Flight, Stage},
+};
+use bytes::Bytes;
+use vsr_core::{OpNumber, Status, StatusName, StopReason};
+
+pub(super) fn check(stage: &Stage, claim: &[&str]) -> Result<(), String> {
+    let (negated, claim) = match claim {
+        ["not", rest @ ..] => (true, rest),
+        _ => (false, claim),
+    };
+    let (holds, found) = evaluate(stage, claim)?;
+    if holds != negated { Ok(()) } else { Err(format!("found {found}")) }
+}
+
+/// Whether a claim is true, and what is the case.
+fn evaluate(stage: &Stage, claim: &[&str]) -> Result<(bool, String), String> {
+    match *claim {
+        ["agreement"] => Ok(agreement(stage)),
+        ["sent", ref which @ ..] => {
+            let selector = Selector::parse(which)?;
+            let matching = |f: &Flight| selector.matches(f.from, f.to, &f.message);
+            let count = stage.flights.iter().filter(|flight| matching(flight)).count();
+            Ok((count > 0, format!("{count} such messages")))
+        }
+        ["messages", "at", "most", count] => {
+            let most: usize = count.parse().map_err(|_| "how many?".to_string())?;
+            Ok((stage.sent <= most, format!("{} messages", stage.sent)))
+        }
+        [name, ref what @ ..] if name.starts_with('R') => replica_claim(stage, replica(name)?, what),
+        [name, ref what @ ..] => client_claim(stage, name, what),
+        [] => Err("what is expected?".into()),
+    }
+}
+
+fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, String), String> {
+    let host = stage.world.hosts.get(replica).ok_or("no such replica")?;
+    let status = host.status();
+    let number = |get: fn(&Status) -> u64, wanted: &str| {
+        let found = status.as_ref().map(get);
+        Ok((found.map(|found| found.to_string()).as_deref() == Some(wanted), format!("{found:?}")))
+    };
+    match *what {
+        ["view", view] => number(|status| status.view.0, view),
+        ["log_view", view] => number(|status| status.log_view.0, view),
+        ["op", op] => number(|status| status.op.0, op),
+        ["commit", op] => number(|status| status.commit.0, op),
+        ["applied", op] => number(|status| status.applied.0, op),
+        ["snapshot", op] => number(|status| status.snapshot.0, op),
+        ["sessions", count] => number(|status| status.sessions as u64, count),
+        ["primary"] => Ok((status.is_some_and(|status| status.is_primary), format!("{status:?}"))),
+        ["stopped", reason] => {
+            let found = host.stopped.as_ref().map(stop_name);
+            Ok((found == Some(reason), format!("{found:?}")))
+        }
+        ["status", wanted] => {
+            let found = match (&status, &host.stopped) {
+                (Some(status), _) => status_name(status.status),
+                (None, Some(_)) => "Stopped",
+                (None, None) => "Down",
+            };
+            Ok((found == wanted, found.into()))
+        }
+        ["value", name, value] => {
+            let found = host.machine().value(name).map_or("nil".into(), |value| value.to_string());
+            Ok((found == value, found))
+        }
+        ["executed", times, ref operation @ ..] => {
+            let operation = Bytes::from(operation.join(" "));
+            let ops: Vec<OpNumber> =
+                host.history.iter().filter(|(_, it)| *it == operation).map(|(op, _)| *op).collect();
+            Ok((ops.len().to_string() == times, format!("{ops:?}")))
+        }
+        ["logged", ref operation @ ..] => {
+            let operation = operation.join(" ");
+            let mut operations =
+                host.disk().entries().flat_map(|entry| (0..entry.len()).map(|index| entry.operation(index)));
+            let found = operations.any(|it| it == operation);
+            Ok((found, if found { "it".into() } else { "no such operation".into() }))
+        }
+        _ => Err("unknown claim".into()),
+    }
+}
+
+fn client_claim(stage: &Stage, name: &str, what: &[&str]) -> Result<(bool, String), String> {
+    let index = *stage.clients.get(name).ok_or("unknown claim")?;
+    let client = &stage.people[index];
+    let reply = |number: &str| number.parse().ok().and_then(|number| client.reply(number));
+    match *what {
+        [number, "=", ref wanted @ ..] => {
+            let found = reply(number).map(|reply| String::from_utf8_lossy(reply).into_owned());
+            Ok((found.as_deref() == Some(&wanted.join(" ")), format!("{found:?}")))
+        }
+        [number, "answered"] => Ok((reply(number).is_some(), format!("{:?}", reply(number)))),
+        ["evicted"] => Ok((stage.evicted[index], "a session".into())),
+        _ => Err("unknown claim".into()),
+    }
+}
+
+fn agreement(stage: &Stage) -> (bool, String) {
+    let of = |host: &crate::host::Host| {
+        host.status().map(|status| {
+            (status_name(status.status), status.view, status.op, status.commit, host.machine().digest())
+        })
+    };
+    let all: Vec<_> = stage.world.hosts.iter().map(of).collect();
+    let complete = |host: &crate::host::Host| {
+        host.status().is_some_and(|s| s.status == StatusName::Normal && s.applied == s.op)
+    };
+    let holds = all.windows(2).all(|pair| pair[0] == pair[1]) && stage.world.hosts.iter().all(complete);
+    (holds, format!("{all:?}"))
+}
+
+fn status_name(status: StatusName) -> &'static str {
+    match status {
+        StatusName::Bootstrapping => "Bootstrapping",
+        StatusName::Normal => "Normal",
+        StatusName::ViewChange => "ViewChange",
+        StatusName::Stopped => "Stopped",
+    }
+}
+
+fn stop_name(reason: &StopReason) -> &'static str {
+    match reason {
+        StopReason::Divergence { .. } => "Divergence",
+        StopReason::StrangeIncarnation { .. } => "StrangeIncarnation",
+        StopReason::BootstrapConflict { .. } => "BootstrapConflict",
+        StopReason::LimitsDiffer { .. } => "LimitsDiffer",
+        _ => "Other",
+    }
+}

@@ -1,0 +1,273 @@
+//! What can be told to happen, one command a line.
+
+use super::{
+    claims,
+    select::{Selector, replica},
+    stage::{Flight, Stage},
+};
+use crate::host::Storage;
+use bytes::Bytes;
+use std::time::Duration;
+use vsr_core::{Config, Event, Input, ReplicaId, StatusName};
+
+/// Firings of a timer within which what is waited for must happen.
+const FIRINGS_MAX: usize = 100;
+
+pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        ["cluster", count, ref options @ ..] => cluster(stage, count, options),
+        ["clients", ref names @ ..] => clients(stage, names),
+        ["register", at, name] => {
+            let (at, client) = (replica(at)?, stage.client(name));
+            let request = stage.people[client].registration();
+            stage.call(at, client, request)
+        }
+        ["request", at, name, ref operation @ ..] => request(stage, replica(at)?, name, &operation.join(" ")),
+        ["retry", at, name] => {
+            let (at, client) = (replica(at)?, stage.client(name));
+            let open = stage.people[client].unanswered();
+            open.into_iter().try_for_each(|request| stage.call(at, client, request))
+        }
+        ["resend", at, name, number] => {
+            let (at, client) = (replica(at)?, stage.client(name));
+            let request = number.parse().ok().and_then(|number| stage.people[client].request(number));
+            stage.call(at, client, request.ok_or("no such request")?)
+        }
+        ["deliver", "all", ref which @ ..] => {
+            for flight in take(stage, which, true)? {
+                stage.deliver(flight)?;
+            }
+            Ok(())
+        }
+        ["deliver", ref which @ ..] => {
+            let flight = take(stage, which, false)?.remove(0);
+            stage.deliver(flight)
+        }
+        ["duplicate", ref which @ ..] => {
+            let selector = Selector::parse(which)?;
+            let matching = |f: &&Flight| selector.matches(f.from, f.to, &f.message);
+            let found = stage.flights.iter().find(matching).ok_or("no such message")?;
+            let copy = Flight { message: found.message.clone(), ..*found };
+            stage.deliver(copy)
+        }
+        ["misroute", ref which @ .., "to", at] => {
+            let mut flight = take(stage, which, false)?.remove(0);
+            flight.to = replica(at)?;
+            stage.deliver(flight)
+        }
+        ["drop", "all", ref which @ ..] => take(stage, which, true).map(drop),
+        ["drop", ref which @ ..] => take(stage, which, false).map(drop),
+        ["hold", ref which @ ..] => {
+            let selector = Selector::parse(which)?;
+            for flight in &mut stage.flights {
+                flight.held |= selector.matches(flight.from, flight.to, &flight.message);
+            }
+            stage.holds.push(selector);
+            Ok(())
+        }
+        ["release"] => {
+            stage.holds.clear();
+            stage.flights.iter_mut().for_each(|flight| flight.held = false);
+            Ok(())
+        }
+        ["storage", at, "manual"] => {
+            stage.world.hosts[replica(at)?].storage = Storage::Delayed;
+            Ok(())
+        }
+        ["storage", at, "automatic"] => {
+            stage.world.hosts[replica(at)?].storage = Storage::Immediate;
+            stage.persist(replica(at)?)
+        }
+        ["persist", at] => stage.persist(replica(at)?),
+        ["timeout", ref all @ ..] => quietly(stage, |stage| {
+            let gave_up =
+                |event: &Event| matches!(event, Event::PrimaryTimedOut { .. } | Event::Abdicated { .. });
+            stage.votes = true;
+            let result = all.iter().try_for_each(|at| fire_until(stage, replica(at)?, gave_up));
+            stage.votes = false;
+            result
+        }),
+        ["heartbeat", at] => {
+            fire_until(stage, replica(at)?, |event| matches!(event, Event::CommitSent { .. }))
+        }
+        ["tick", at, time] => stage.pass(replica(at)?, duration(time)?),
+        ["crash", at] => {
+            stage.world.crash(replica(at)?);
+            Ok(())
+        }
+        ["restart", at] => stage.start(replica(at)?),
+        ["wipe", at] => {
+            stage.world.wipe(replica(at)?);
+            Ok(())
+        }
+        ["leave", at] => stage.act(replica(at)?, Some(Input::Leave)).map(drop),
+        ["partition", ref sides @ ..] => partition(stage, sides),
+        ["cut", link] => {
+            let (from, to) = link.split_once("->").ok_or("cut R0->R1")?;
+            cut(stage, replica(from)?, replica(to)?);
+            Ok(())
+        }
+        ["heal"] => {
+            stage.cuts.clear();
+            Ok(())
+        }
+        ["settle"] => quietly(stage, Stage::settle),
+        ["run", time] => {
+            let time = duration(time)?;
+            quietly(stage, |stage| stage.run(time))
+        }
+        ["expect", ref claim @ ..] => claims::check(stage, claim),
+        _ => Err("what is that?".into()),
+    }
+}
+
+fn quietly(stage: &mut Stage, act: impl FnOnce(&mut Stage) -> Result<(), String>) -> Result<(), String> {
+    stage.quiet = true;
+    let result = act(stage);
+    stage.quiet = false;
+    result
+}
+
+fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), String> {
+    let count: u32 = count.parse().map_err(|_| "how many?".to_string())?;
+    let members: Vec<_> = (0..count).map(ReplicaId).collect();
+    let mut unformed = false;
+    let mut configs: Vec<_> = members.iter().map(|id| Config::new(*id, members.clone())).collect();
+    for option in options {
+        if *option == "unformed" {
+            unformed = true;
+            continue;
+        }
+        let (name, value) = option.split_once('=').ok_or_else(|| format!("{option} is not like limit=5"))?;
+        let value: u64 = value.parse().map_err(|_| format!("{value} is not a number"))?;
+        for config in &mut configs {
+            set_limit(config, name, value)?;
+        }
+    }
+    for config in &mut configs {
+        config.mutations = stage.mutations;
+    }
+    stage.raise(configs);
+    if unformed {
+        return Ok(());
+    }
+    quietly(stage, |stage| {
+        for replica in 0..stage.replicas() {
+            stage.start(replica)?;
+        }
+        let formed = |stage: &Stage| {
+            let normal = |status: vsr_core::Status| status.status == StatusName::Normal;
+            stage.world.hosts.iter().all(|host| host.status().is_some_and(normal))
+        };
+        for _ in 0..FIRINGS_MAX {
+            stage.settle()?;
+            if formed(stage) {
+                break;
+            }
+            stage.run(Duration::from_millis(10))?;
+        }
+        stage.flights.clear();
+        stage.take_transcript();
+        if formed(stage) { Ok(()) } else { Err("the group does not form".into()) }
+    })
+}
+
+fn set_limit(config: &mut Config, name: &str, value: u64) -> Result<(), String> {
+    match name {
+        "snapshot_interval_ops" => config.limits.snapshot_interval_ops = value,
+        "log_keep_ops" => config.limits.log_keep_ops = value,
+        "transfer_bytes_max" => config.limits.transfer_bytes_max = value as usize,
+        "entry_ops_max" => config.limits.entry_ops_max = value as usize,
+        "sessions_max" => config.replicated.sessions_max = value as u32,
+        "window" => config.replicated.window = value as u32,
+        _ => return Err(format!("{name} is no limit of scenarios")),
+    }
+    Ok(())
+}
+
+/// Opens sessions through R0, and lets everybody know that they are committed.
+fn clients(stage: &mut Stage, names: &[&str]) -> Result<(), String> {
+    quietly(stage, |stage| {
+        for name in names {
+            let client = stage.client(name);
+            let request = stage.people[client].registration();
+            stage.call(0, client, request)?;
+            stage.settle()?;
+            stage.session_of(name).ok_or_else(|| format!("{name} has no session"))?;
+        }
+        fire_until(stage, 0, |event| matches!(event, Event::CommitSent { .. }))?;
+        stage.settle()?;
+        stage.take_transcript();
+        Ok(())
+    })
+}
+
+fn request(stage: &mut Stage, at: usize, name: &str, operation: &str) -> Result<(), String> {
+    let client = stage.client(name);
+    let floor = stage.world.checkers.answered();
+    let request = stage.people[client].invoke(Bytes::from(operation.to_string()), floor);
+    stage.call(at, client, request.ok_or("it has no session")?)
+}
+
+/// Takes messages that were sent out of the network: the oldest, or all.
+fn take(stage: &mut Stage, which: &[&str], all: bool) -> Result<Vec<Flight>, String> {
+    let selector = Selector::parse(which)?;
+    let mut taken = Vec::new();
+    let mut index = 0;
+    while let Some(flight) = stage.flights.get(index) {
+        if (all || taken.is_empty()) && selector.matches(flight.from, flight.to, &flight.message) {
+            taken.push(stage.flights.remove(index));
+        } else {
+            index += 1;
+        }
+    }
+    if taken.is_empty() { Err("no such message".into()) } else { Ok(taken) }
+}
+
+/// Lets timers go off until something happens; a mutant may never get there, which the claims that follow will notice.
+fn fire_until(stage: &mut Stage, replica: usize, done: impl Fn(&Event) -> bool) -> Result<(), String> {
+    for _ in 0..FIRINGS_MAX {
+        if stage.fire(replica)?.iter().any(&done) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn partition(stage: &mut Stage, sides: &[&str]) -> Result<(), String> {
+    let mut side_of = vec![usize::MAX; stage.replicas()];
+    let mut side = 0;
+    for word in sides {
+        if *word == "|" {
+            side += 1;
+        } else {
+            side_of[replica(word)?] = side;
+        }
+    }
+    stage.cuts.clear();
+    for from in 0..side_of.len() {
+        for to in (0..side_of.len()).filter(|to| side_of[*to] != side_of[from]) {
+            cut(stage, from, to);
+        }
+    }
+    Ok(())
+}
+
+/// Nothing new gets through; what is under way is late, and only an explicit delivery brings it.
+fn cut(stage: &mut Stage, from: usize, to: usize) {
+    stage.cuts.push((from, to));
+    for flight in &mut stage.flights {
+        flight.held |= (flight.from, flight.to) == (from, to);
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or("a time needs a unit")?;
+    let number: u64 = text[..split].parse().map_err(|_| format!("{text} is not a time"))?;
+    match &text[split..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        unit => Err(format!("{unit} is not a unit")),
+    }
+}

@@ -1,0 +1,305 @@
+//! Where a scenario plays: a world, messages that lie still until they are delivered, clocks that stand still until they are moved.
+
+use super::select::Selector;
+use crate::{
+    client::{Client, Outcome},
+    host::{Outbox, Storage},
+    trace::{Trace, describe, describe_operation},
+    world::World,
+};
+use std::{collections::BTreeMap, mem, time::Duration};
+use vsr_core::{
+    Asked, ClientId, Config, Event, Input, Message, Mutations, Now, Origin, Request, SessionId, Time,
+};
+
+/// Deliveries after which a group is talking to itself.
+const DELIVERIES_MAX: usize = 20_000;
+
+/// Turns of one replica without an input.
+const IDLE_TURNS_MAX: usize = 1000;
+
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) message: Message,
+    pub(super) held: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) world: World,
+    pub(super) flights: Vec<Flight>,
+    pub(super) holds: Vec<Selector>,
+    pub(super) cuts: Vec<(usize, usize)>,
+    pub(super) clients: BTreeMap<String, usize>,
+    pub(super) people: Vec<Client>,
+    /// Sessions that were told to be no more.
+    pub(super) evicted: Vec<bool>,
+    pub(super) mutations: Mutations,
+    /// Messages sent so far.
+    pub(super) sent: usize,
+    /// Whether only what a client would notice is written down.
+    pub(super) quiet: bool,
+    /// Whether votes are written down all the same.
+    pub(super) votes: bool,
+    clocks: Vec<u64>,
+    transcript: Vec<String>,
+}
+
+impl Stage {
+    pub(super) fn new(mutations: Mutations) -> Self {
+        let nobody = Config::new(vsr_core::ReplicaId(0), Vec::new());
+        Self {
+            world: World::new(vec![nobody], Storage::Immediate, Trace::default(), 0),
+            flights: Vec::new(),
+            holds: Vec::new(),
+            cuts: Vec::new(),
+            clients: BTreeMap::new(),
+            people: Vec::new(),
+            evicted: Vec::new(),
+            mutations,
+            sent: 0,
+            quiet: false,
+            votes: false,
+            clocks: Vec::new(),
+            transcript: Vec::new(),
+        }
+    }
+
+    pub(super) fn raise(&mut self, configs: Vec<Config>) {
+        self.clocks = vec![1_000_000_000; configs.len()];
+        self.world = World::new(configs, Storage::Immediate, Trace::default(), 1);
+        for host in &mut self.world.hosts {
+            host.observed = true;
+        }
+    }
+
+    /// Adds a line to the transcript. What a command repeats is said once.
+    pub(super) fn say(&mut self, line: String) {
+        if !self.transcript.contains(&line) {
+            self.transcript.push(line);
+        }
+    }
+
+    pub(super) fn take_transcript(&mut self) -> Vec<String> {
+        mem::take(&mut self.transcript)
+    }
+
+    pub(super) fn replicas(&self) -> usize {
+        self.clocks.len()
+    }
+
+    fn now(&self, replica: usize) -> Now {
+        // All machines show about the same time of day.
+        let unix = 1_767_225_600_000_000_000 + self.clocks[replica];
+        Now { monotonic: Time(self.clocks[replica]), unix }
+    }
+
+    pub(super) fn start(&mut self, replica: usize) -> Result<(), String> {
+        let mut out = Outbox::default();
+        let result = self.world.start(replica, self.now(replica), &mut out);
+        self.collect(replica, out)?;
+        result?;
+        self.finish_work(replica).map(|_| ())
+    }
+
+    /// A turn, and those that the replica asks for because work is left. Returns what happened.
+    pub(super) fn act(&mut self, replica: usize, input: Option<Input>) -> Result<Vec<Event>, String> {
+        let mut events = self.turn(replica, input)?;
+        events.extend(self.finish_work(replica)?);
+        Ok(events)
+    }
+
+    fn finish_work(&mut self, replica: usize) -> Result<Vec<Event>, String> {
+        let mut events = Vec::new();
+        for _ in 0..IDLE_TURNS_MAX {
+            if self.world.hosts[replica].deadline() != Some(Time(0)) {
+                return Ok(events);
+            }
+            events.extend(self.turn(replica, None)?);
+        }
+        Err(format!("R{replica} has always work left"))
+    }
+
+    fn turn(&mut self, replica: usize, input: Option<Input>) -> Result<Vec<Event>, String> {
+        let mut out = Outbox::default();
+        let mut inputs = Vec::from_iter(input);
+        let result = self.world.turn(replica, self.now(replica), &mut inputs, &mut out);
+        let events = out.events.clone();
+        self.collect(replica, out)?;
+        result?;
+        Ok(events)
+    }
+
+    fn collect(&mut self, replica: usize, out: Outbox) -> Result<(), String> {
+        self.tell_events(replica, &out.events);
+        if !self.quiet {
+            for (entry, index, reply) in &out.commits {
+                let op = entry.first().0 + *index as u64;
+                let reply = String::from_utf8_lossy(reply);
+                self.say(format!(
+                    "R{replica} executes op{op} {} = {reply}",
+                    describe_operation(entry, *index)
+                ));
+            }
+        }
+        let mut told: Vec<(String, Vec<usize>)> = Vec::new();
+        for (to, message) in out.sent {
+            let to = self.world.position(to);
+            self.sent += 1;
+            if !self.quiet {
+                let text = describe(&message);
+                match told.iter_mut().find(|(known, _)| *known == text) {
+                    Some((_, all)) if all.contains(&to) => {}
+                    Some((_, all)) => all.push(to),
+                    None => told.push((text, vec![to])),
+                }
+            }
+            if self.cuts.contains(&(replica, to)) {
+                continue;
+            }
+            let held = self.holds.iter().any(|hold| hold.matches(replica, to, &message));
+            self.flights.push(Flight { from: replica, to, message, held });
+        }
+        for (text, all) in told {
+            let all: Vec<_> = all.iter().map(|to| format!("R{to}")).collect();
+            self.say(format!("R{replica} -> {} {text}", all.join(" ")));
+        }
+        for (client, of, heard) in out.answers {
+            let outcome = self.people[client].hear(of, &heard, &mut self.world.checkers)?;
+            self.tell_outcome(client, of, &outcome);
+        }
+        if let Some(reason) = self.world.hosts[replica].stopped.clone() {
+            let kind = format!("{reason:?}");
+            self.say(format!("R{replica} stops: {}", kind.split([' ', '{']).next().unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    fn tell_events(&mut self, replica: usize, events: &[Event]) {
+        for event in events {
+            let line = match event {
+                Event::LeadershipStarted { view } => format!("leads {view}"),
+                Event::Truncated { above, until } => format!("cuts {until} down to {above}"),
+                Event::Ignored { from, message, reason } if !self.quiet => {
+                    format!("ignores {message:?} of {from}: {reason:?}")
+                }
+                Event::VoteCast { view } if self.votes || !self.quiet => format!("votes to leave {view}"),
+                Event::Abdicated { view } => format!("abdicates {view}"),
+                Event::ViewInstalled { view, op } => format!("installs {view} up to {op}"),
+                Event::SnapshotInstalled { op } => format!("installs the snapshot of {op}"),
+                _ => continue,
+            };
+            self.say(format!("R{replica} {line}"));
+        }
+    }
+
+    fn tell_outcome(&mut self, client: usize, of: Asked, outcome: &Outcome) {
+        let name = self.clients.iter().find(|(_, it)| **it == client).map_or("?", |(name, _)| name);
+        let line = match (outcome, of) {
+            (Outcome::Replied(number, reply), _) => {
+                format!("{name} {number} = {}", String::from_utf8_lossy(reply))
+            }
+            (Outcome::Registered, _) => format!("{name} has a session"),
+            (Outcome::Executed(number), _) => format!("{name} {number} was executed"),
+            (Outcome::Refused(reason), Asked::Request(_, number)) => {
+                format!("{name} {number} is refused: {reason:?}")
+            }
+            (Outcome::Refused(reason), Asked::Register(_)) => format!("{name} is refused: {reason:?}"),
+            (Outcome::Evicted, _) => {
+                let line = format!("{name} has no session any more");
+                self.evicted[client] = true;
+                line
+            }
+            (Outcome::Stale, _) => return,
+        };
+        self.say(line);
+    }
+
+    pub(super) fn client(&mut self, name: &str) -> usize {
+        if let Some(known) = self.clients.get(name) {
+            return *known;
+        }
+        let client = self.people.len();
+        self.people.push(Client::remembering(ClientId(client as u128 + 1)));
+        self.evicted.push(false);
+        self.clients.insert(name.into(), client);
+        client
+    }
+
+    pub(super) fn session_of(&self, name: &str) -> Option<SessionId> {
+        self.clients.get(name).and_then(|client| self.people[*client].session())
+    }
+
+    pub(super) fn call(&mut self, replica: usize, client: usize, request: Request) -> Result<(), String> {
+        let (of, checksum) = match request.origin {
+            Origin::Register { client } => (Asked::Register(client), 0),
+            Origin::Request { session, request, checksum, .. } => {
+                (Asked::Request(session, request), checksum)
+            }
+            Origin::Tick => return Err("clients do not tick".into()),
+        };
+        self.world.hosts[replica].wait(of, client, checksum);
+        self.act(replica, Some(Input::Request(request))).map(|_| ())
+    }
+
+    pub(super) fn deliver(&mut self, flight: Flight) -> Result<(), String> {
+        if self.world.hosts[flight.to].is_up() {
+            self.act(flight.to, Some(Input::Message(flight.message)))?;
+        }
+        Ok(())
+    }
+
+    /// Delivers all that is not held, until nothing is left.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..DELIVERIES_MAX {
+            let Some(next) = self.flights.iter().position(|flight| !flight.held) else { return Ok(()) };
+            let flight = self.flights.remove(next);
+            self.deliver(flight)?;
+        }
+        Err("messages without end".into())
+    }
+
+    /// Makes what was written so far durable.
+    pub(super) fn persist(&mut self, replica: usize) -> Result<(), String> {
+        let Some(id) = self.world.hosts[replica].disk.last_pending() else { return Ok(()) };
+        self.world.persist(replica, id)?;
+        if self.world.hosts[replica].is_up() {
+            self.act(replica, Some(Input::Persisted(id)))?;
+        }
+        Ok(())
+    }
+
+    /// Moves a clock to its replica's next timer, and lets it go off.
+    pub(super) fn fire(&mut self, replica: usize) -> Result<Vec<Event>, String> {
+        let Some(deadline) = self.world.hosts[replica].deadline() else { return Err("it is down".into()) };
+        self.clocks[replica] = self.clocks[replica].max(deadline.0);
+        self.act(replica, Some(Input::Timer))
+    }
+
+    /// Lets time pass for one replica.
+    pub(super) fn pass(&mut self, replica: usize, time: Duration) -> Result<(), String> {
+        let end = self.clocks[replica] + time.as_nanos() as u64;
+        while self.world.hosts[replica].deadline().is_some_and(|deadline| deadline.0 <= end) {
+            self.fire(replica)?;
+        }
+        self.clocks[replica] = end;
+        Ok(())
+    }
+
+    /// Lets time pass for all, and everything happen that is not held.
+    pub(super) fn run(&mut self, time: Duration) -> Result<(), String> {
+        const STEP: Duration = Duration::from_millis(10);
+        self.settle()?;
+        for _ in 0..time.as_millis() / STEP.as_millis() {
+            for replica in 0..self.replicas() {
+                if self.world.hosts[replica].is_up() {
+                    self.pass(replica, STEP)?;
+                }
+            }
+            self.settle()?;
+        }
+        Ok(())
+    }
+}
