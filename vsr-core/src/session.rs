@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     limits: ReplicatedLimits,
-    slots: Vec<Option<Session>>,
+    /// Dense: a slot is filled once, and then only used again.
+    slots: Vec<Session>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,13 +79,13 @@ impl Sessions {
     /// How many sessions are open.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.iter().flatten().count()
+        self.slots.len()
     }
 
     /// Whether none is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.slots.is_empty()
     }
 
     /// What is known of a request; `checksum` is that of the operation the asker means.
@@ -104,8 +105,7 @@ impl Sessions {
 
     /// The live session of a client.
     pub(crate) fn of_client(&self, client: ClientId) -> Option<SessionId> {
-        let slot = self.slots.iter().position(|slot| slot.as_ref().is_some_and(|s| s.client == client))?;
-        self.id_of(slot)
+        self.slots.iter().position(|session| session.client == client).map(|slot| self.id_of(slot))
     }
 
     /// The highest request executed in a session.
@@ -118,24 +118,23 @@ impl Sessions {
         if let Some(session) = self.of_client(client) {
             return Registered { session, fresh: false, evicted: None };
         }
-        let free = self.slots.iter().position(Option::is_none);
-        let slot = match free {
-            Some(slot) => slot,
-            None if self.slots.len() < self.limits.sessions_max as usize => {
-                self.slots.push(None);
-                self.slots.len() - 1
-            }
-            None => self.oldest(),
-        };
-        let evicted = self.id_of(slot);
-        self.slots[slot] = Some(Session {
+        let fresh = Session {
             client,
             number: op,
             last: RequestNumber(0),
             last_op: op,
             kept: VecDeque::new(),
             kept_bytes: 0,
-        });
+        };
+        let (slot, evicted) = if self.slots.len() < self.limits.sessions_max as usize {
+            self.slots.push(fresh);
+            (self.slots.len() - 1, None)
+        } else {
+            let slot = self.oldest();
+            let evicted = self.id_of(slot);
+            self.slots[slot] = fresh;
+            (slot, Some(evicted))
+        };
         Registered { session: SessionId { slot: slot as u32, number: op }, fresh: true, evicted }
     }
 
@@ -176,26 +175,26 @@ impl Sessions {
     }
 
     fn oldest(&self) -> usize {
-        let by_age = |slot: &usize| self.slots[*slot].as_ref().map(|session| session.last_op);
-        (0..self.slots.len()).min_by_key(by_age).unwrap_or(0)
+        let slots = 0..self.slots.len();
+        slots.min_by_key(|slot| self.slots[*slot].last_op).expect("a full table has at least one slot")
     }
 
-    fn id_of(&self, slot: usize) -> Option<SessionId> {
-        self.slots[slot].as_ref().map(|session| SessionId { slot: slot as u32, number: session.number })
+    fn id_of(&self, slot: usize) -> SessionId {
+        SessionId { slot: slot as u32, number: self.slots[slot].number }
     }
 
     fn get(&self, session: SessionId) -> Option<&Session> {
-        self.slots.get(session.slot as usize)?.as_ref().filter(|found| found.number == session.number)
+        self.slots.get(session.slot as usize).filter(|found| found.number == session.number)
     }
 
     fn get_mut(&mut self, session: SessionId) -> Option<&mut Session> {
-        self.slots.get_mut(session.slot as usize)?.as_mut().filter(|found| found.number == session.number)
+        self.slots.get_mut(session.slot as usize).filter(|found| found.number == session.number)
     }
 
     /// Checks what must always hold; called by `check_invariants`.
     pub(crate) fn check(&self) {
         assert!(self.slots.len() <= self.limits.sessions_max as usize, "sessions within their bound");
-        for session in self.slots.iter().flatten() {
+        for session in &self.slots {
             assert!(session.kept.len() <= self.limits.window as usize, "replies within their window");
             assert!(session.kept.len() as u64 <= session.last.0, "no reply without a request");
         }
