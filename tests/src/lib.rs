@@ -4,6 +4,7 @@
 //! - [`scenario`] runs a text: nothing happens in it but what the text says.
 //! - [`simulation`] runs a seed: everything may happen, and the checkers watch.
 //! - [`mutants`] proves that both are alive: each rule of the protocol can be switched off, and then its scenario must fail.
+//! - [`measure`] prints figures of the real runtime.
 
 #![deny(missing_docs)]
 
@@ -12,6 +13,7 @@ pub mod client;
 pub mod disk;
 pub mod host;
 pub mod machine;
+pub mod measure;
 pub mod mutants;
 pub mod prng;
 pub mod scenario;

@@ -1,4 +1,5 @@
-//! `vsr-test simulate` searches, `vsr-test mutants` proves that the tests are alive, `vsr-test scenario` tells a story.
+//! `vsr-test simulate` searches, `vsr-test mutants` proves that the tests are alive, `vsr-test scenario` tells a story;
+//! `vsr-test failover` and `vsr-test bench` measure.
 
 use clap::{Parser, Subcommand};
 use std::{
@@ -11,6 +12,7 @@ use std::{
 };
 use vsr_core::{Mutation, Mutations};
 use vsr_test::{
+    measure::{Load, failover, throughput},
     mutants::{MUTANTS, hunt},
     simulation::{Options, Report, Totals, run},
 };
@@ -44,6 +46,24 @@ enum Command {
     },
     /// Switches off one rule after the other; each time its scenario must fail.
     Mutants,
+    /// Crashes the primary of a busy group in this process again and again: how long until the next acknowledged write?
+    Failover {
+        /// How often, with each setting of the timers.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        runs: u32,
+    },
+    /// Throughput and memory of a group in this process while its log grows.
+    Bench {
+        /// How many operations.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10..))]
+        operations: u64,
+        /// How many tasks, each with one operation under way.
+        #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+        clients: u64,
+        /// One of the three replicas is down all the time.
+        #[arg(long)]
+        one_down: bool,
+    },
     /// Runs scenario files and prints them as they come out.
     Scenario {
         /// The files.
@@ -69,6 +89,24 @@ fn main() -> ExitCode {
         }
         Command::Mutants => mutants(),
         Command::Scenario { files } => scenarios(&files),
+        Command::Failover { runs } => measured(failover(runs)),
+        Command::Bench { operations, clients, one_down } => {
+            measured(throughput(Load { operations, clients, one_down }))
+        }
+    }
+}
+
+fn measured(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {
+    let result = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

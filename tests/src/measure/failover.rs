@@ -25,8 +25,10 @@ impl StateMachine for Counter {
 ///
 /// # Errors
 /// A request failed, or the group did not come back.
-pub async fn failover(runs: usize) -> Result<(), Box<dyn Error>> {
-    println!("{runs} crashes of the primary each; 16 writers; pause until the first write that is acknowledged after the crash");
+pub async fn failover(runs: u32) -> Result<(), Box<dyn Error>> {
+    println!(
+        "{runs} crashes of the primary each; 16 writers; pause until the first write that is acknowledged after the crash"
+    );
     println!("{:>12} {:>12} {:>12} {:>12}", "heartbeat", "time-out", "median", "worst");
     for (interval, timeout) in [(100, 500), (20, 100)] {
         let mut config = Config::default();
@@ -40,7 +42,7 @@ pub async fn failover(runs: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn pauses(config: Config, runs: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
+async fn pauses(config: Config, runs: u32) -> Result<Vec<Duration>, Box<dyn Error>> {
     const WRITERS: usize = 16;
     let cluster = Cluster::builder(3, Counter::default).config(config).start().await?;
     let counter = cluster.client();
@@ -62,7 +64,12 @@ async fn pauses(config: Config, runs: usize) -> Result<Vec<Duration>, Box<dyn Er
     for _ in 0..runs {
         let primary = cluster.primary().await?;
         // A client of its own, at a backup: it has nothing under way when the primary goes.
-        let backup = cluster.ids().iter().copied().find(|id| *id != primary).ok_or("a group of one has no failover")?;
+        let backup = cluster
+            .ids()
+            .iter()
+            .copied()
+            .find(|id| *id != primary)
+            .ok_or("a group of one has no failover")?;
         let witness = cluster.client_at(backup)?;
         witness.request(0).await?;
         cluster.crash(primary).await?;

@@ -55,7 +55,9 @@ const KEYS: u64 = 16_384;
 pub async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
     let Load { operations, clients, one_down } = load;
     let replicas = if one_down { "two of three replicas" } else { "three replicas" };
-    println!("{operations} operations (16-byte keys, 64-byte values, {KEYS} keys), {clients} clients, {replicas} in one process, in memory");
+    println!(
+        "{operations} operations (16-byte keys, 64-byte values, {KEYS} keys), {clients} clients, {replicas} in one process, in memory"
+    );
     let cluster = Cluster::in_process(3, Table::default).await?;
     let primary = cluster.primary().await?;
     if one_down {
@@ -76,12 +78,16 @@ pub async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
                     if number >= operations {
                         return Ok::<(), vsr_actor::RequestError>(());
                     }
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     let mut key = [0; 16];
                     key[..8].copy_from_slice(&(state >> 33 & (KEYS - 1)).to_le_bytes());
                     client.request(Put { key, value: ([number as u8; 32], [seed as u8; 32]) }).await?;
                     if (number + 1) % (operations / 10).max(1) == 0 {
-                        marks.lock().expect("nobody panics holding it").push((started.elapsed(), resident_kib()));
+                        marks
+                            .lock()
+                            .expect("nobody panics holding it")
+                            .push((started.elapsed(), resident_kib()));
                     }
                 }
             })
