@@ -77,7 +77,7 @@ impl Simulation {
     }
 
     pub(super) fn restart(&mut self, replica: usize) -> Result<(), Violation> {
-        if self.sites[replica].running {
+        if self.sites[replica].running || self.sites[replica].banned {
             return Ok(());
         }
         self.sites[replica].running = true;

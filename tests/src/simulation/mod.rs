@@ -1,5 +1,5 @@
-//! One seed decides everything: speeds, faults, clients. First anything may break, and nothing may be wrong; then everything
-//! is healed, and all must go on and become equal (J14).
+//! One seed decides everything: speeds, faults, clients. First anything may break, and nothing may be wrong; then most
+//! is healed, and clients must be served; then everything, and all replicas must become equal (J14).
 
 mod clients;
 mod faults;
@@ -81,6 +81,8 @@ impl Totals {
 struct Site {
     /// Started, and not crashed since.
     running: bool,
+    /// Stays down until everything is healed.
+    banned: bool,
     inbox: Vec<Input>,
     mailbox: Vec<(usize, Request)>,
     turn_scheduled: bool,
@@ -316,6 +318,7 @@ impl Simulation {
     fn dispatch(&mut self, replica: usize, out: &mut Outbox) -> Result<(), Violation> {
         for (to, message) in out.sent.drain(..) {
             let to = self.world.position(to);
+            let message = if self.swarm.wire { over_the_wire(&message)? } else { message };
             if let Some(collected) = &mut self.collected {
                 collected.push(message.clone());
             }
@@ -353,6 +356,14 @@ impl Simulation {
             site.timer_at = Some(at);
             self.queue.at(at, Event::Timer { replica });
         }
+    }
+}
+
+/// What the other side of a transport that carries bytes gets.
+fn over_the_wire(message: &Message) -> Result<Message, Violation> {
+    match Message::decode(message.encode()) {
+        Ok(decoded) if decoded == *message => Ok(decoded),
+        other => Err(Violation::new("codec", format!("{message:?} becomes {other:?}"))),
     }
 }
 

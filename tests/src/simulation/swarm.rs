@@ -34,6 +34,8 @@ pub(super) struct Swarm {
     pub(super) abandon: u64,
     /// Odds that a host hands in more requests than there is room for.
     pub(super) ignore_room: bool,
+    /// Messages travel as bytes.
+    pub(super) wire: bool,
     /// Clocks differ by at most this many millionths.
     pub(super) drift_ppm: u64,
 }
@@ -83,6 +85,7 @@ impl Swarm {
             client_timeout: heartbeat_timeout * prng.range(1, 4) / 2,
             abandon: prng.pick(&[0, 2, 10]),
             ignore_room: prng.chance(200),
+            wire: prng.chance(50),
             drift_ppm: prng.pick(&[0, 100, 20_000]),
             limits,
             replicated,
