@@ -9,7 +9,7 @@ use crate::{
     handle::Inner,
     machine::Machine,
     observe::Observer,
-    replica_task::{Lanes, Mailbox, ReplicaTask, run},
+    replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
     status::Publisher,
     waiters::Waiters,
 };
@@ -159,7 +159,7 @@ impl<M: StateMachine> Builder<M> {
             follow_ups: Vec::new(),
         };
         let runtime = Runtime::current();
-        let task = runtime.spawn(run(publisher, task)).abort_handle();
+        let task = runtime.spawn(run(Run { task, publisher })).abort_handle();
         Ok(Handle::new(Inner {
             id,
             config,

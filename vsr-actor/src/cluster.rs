@@ -67,6 +67,8 @@ type PeersLane = (mpsc::Sender<Message>, mpsc::Receiver<Message>);
 struct Slot<M: StateMachine> {
     storage: MemoryStorage,
     state: Mutex<SlotState<M>>,
+    /// Held while the replica is going down or coming up: its storage must never serve two tasks.
+    changing: tokio::sync::Mutex<()>,
 }
 
 struct SlotState<M: StateMachine> {
@@ -187,6 +189,7 @@ impl<M: StateMachine> Cluster<M> {
     /// There is no such replica, or it is down already.
     pub async fn crash(&self, id: ReplicaId) -> Result<(), ClusterError> {
         let slot = &self.slots[self.index_of(id)?];
+        let _changing = slot.changing.lock().await;
         let handle = slot.state().handle.take().ok_or(ClusterError::NotRunning { id })?;
         self.network.disconnect(id);
         handle.crash().await;
@@ -200,6 +203,7 @@ impl<M: StateMachine> Cluster<M> {
     /// There is no such replica, it runs, or it cannot start.
     pub async fn restart(&self, id: ReplicaId) -> Result<(), ClusterError> {
         let index = self.index_of(id)?;
+        let _changing = self.slots[index].changing.lock().await;
         let start = {
             let mut state = self.slots[index].state();
             if state.handle.as_ref().is_some_and(|handle| handle.status().health.is_running()) {
@@ -243,6 +247,7 @@ impl<M: StateMachine> Cluster<M> {
     /// There is no such replica, or it runs.
     pub fn wipe(&self, id: ReplicaId) -> Result<(), ClusterError> {
         let slot = &self.slots[self.index_of(id)?];
+        let Ok(_changing) = slot.changing.try_lock() else { return Err(ClusterError::Running { id }) };
         if slot.state().handle.is_some() {
             return Err(ClusterError::Running { id });
         }
@@ -417,6 +422,7 @@ impl<M: StateMachine> ClusterBuilder<M> {
         let slot = |_: &ReplicaId| Slot {
             storage: MemoryStorage::default(),
             state: Mutex::new(SlotState { handle: None, last: None, starts: 0 }),
+            changing: tokio::sync::Mutex::new(()),
         };
         let cluster = Cluster {
             slots: members.iter().map(slot).collect(),

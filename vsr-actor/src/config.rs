@@ -120,6 +120,9 @@ impl Config {
         if let Some((name, _)) = lanes.into_iter().find(|(_, capacity)| *capacity == 0) {
             return Err(ConfigError::Zero { name });
         }
+        if let Some((name, value)) = lanes.into_iter().find(|(_, capacity)| *capacity > LANE_MAX) {
+            return Err(ConfigError::TooLarge { name, value, max: LANE_MAX });
+        }
         let ClientConfig { deadline, retry_min, retry_max } = self.client;
         if deadline.is_zero() {
             return Err(ConfigError::Zero { name: "client.deadline" });
@@ -151,6 +154,9 @@ impl Config {
     }
 }
 
+/// Beyond this a mailbox is no bound.
+const LANE_MAX: usize = 1 << 24;
+
 /// 64 bits that differ between calls and processes. Good for identities, not for secrets.
 pub(crate) fn entropy() -> u64 {
     RandomState::new().hash_one(std::process::id())
@@ -173,6 +179,16 @@ pub enum ConfigError {
     Zero {
         /// Its name.
         name: &'static str,
+    },
+    /// A bound that is none.
+    #[error("{name} is {value}, at most {max} makes sense")]
+    TooLarge {
+        /// Its name.
+        name: &'static str,
+        /// As configured.
+        value: usize,
+        /// The largest value.
+        max: usize,
     },
     /// The bounds of the client's retries do not fit together.
     #[error(

@@ -32,13 +32,15 @@ pub(crate) fn doors<R>(ids: impl IntoIterator<Item = ReplicaId>) -> Doors<R> {
 pub(crate) struct DoorKeeper<R> {
     doors: Doors<R>,
     index: usize,
+    /// The lane behind the door, to know it by.
+    own: mpsc::WeakSender<Submission<R>>,
     started: Option<(ViewNumber, ReplicaId)>,
 }
 
 impl<R> DoorKeeper<R> {
     pub(crate) fn open(doors: Doors<R>, index: usize, lane: mpsc::Sender<Submission<R>>) -> Self {
-        let keeper = Self { doors, index, started: None };
-        keeper.set(Some(lane), None);
+        let keeper = Self { doors, index, own: lane.downgrade(), started: None };
+        keeper.set(Some(lane));
         keeper
     }
 
@@ -50,12 +52,12 @@ impl<R> DoorKeeper<R> {
         }
     }
 
-    fn set(&self, lane: Option<mpsc::Sender<Submission<R>>>, started: Option<(ViewNumber, ReplicaId)>) {
+    fn set(&self, lane: Option<mpsc::Sender<Submission<R>>>) {
         let mut old = None;
         self.doors.send_modify(|doors| {
             let door = &mut doors[self.index];
             old = std::mem::replace(&mut door.lane, lane);
-            door.started = started;
+            door.started = None;
         });
         // The last sender of a lane may take requests with it, whose waiters lock their sessions: not inside of the watch's lock.
         drop(old);
@@ -64,7 +66,13 @@ impl<R> DoorKeeper<R> {
 
 impl<R> Drop for DoorKeeper<R> {
     fn drop(&mut self) {
-        self.set(None, None);
+        // Not a door that its successor has opened meanwhile.
+        let own = self.own.upgrade().is_some_and(|own| {
+            self.doors.borrow()[self.index].lane.as_ref().is_some_and(|lane| lane.same_channel(&own))
+        });
+        if own {
+            self.set(None);
+        }
     }
 }
 

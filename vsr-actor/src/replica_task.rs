@@ -92,8 +92,16 @@ impl<R> Default for Lanes<R> {
     }
 }
 
-/// Runs a replica to its end. `publisher` is dropped last, whatever ends the task: who sees it closed knows that all else is gone.
-pub(crate) async fn run<M: StateMachine>(publisher: Publisher, mut task: ReplicaTask<M>) {
+/// A replica about to run. Its fields are dropped in this order, also if it never gets to run.
+pub(crate) struct Run<M: StateMachine> {
+    pub(crate) task: ReplicaTask<M>,
+    pub(crate) publisher: Publisher,
+}
+
+/// Runs a replica to its end. The publisher is dropped last, whatever ends the task: who sees it closed knows that all else is gone.
+pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
+    // Variables are dropped in the reverse order.
+    let Run { publisher, mut task } = run;
     let ended = task.work(&publisher).await;
     task.observer.ended(ended.as_ref().err());
     drop(task);
@@ -198,7 +206,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         let taken = clients.len().min(room);
         heard += taken;
         for submission in clients.drain(..taken) {
-            self.take_request(now, submission);
+            self.take_request(now, submission)?;
         }
         self.lanes.clients = clients;
         self.lanes.crowded = heard > 1;
@@ -236,25 +244,30 @@ impl<M: StateMachine> ReplicaTask<M> {
         Ok(())
     }
 
-    fn take_request(&mut self, now: Now, submission: Submission<M::Reply>) {
+    fn take_request(&mut self, now: Now, submission: Submission<M::Reply>) -> Result<(), ReplicaError> {
         let Submission { request, mut waiter } = submission;
         match request.origin {
             Origin::Register { client } => {
                 if !self.waiters.has_room(client) {
                     // Nobody to tell: a registration has no caller.
                     drop(waiter.refuse(Refusal::Overloaded));
-                    return;
+                    return Ok(());
                 }
                 waiter.take();
                 self.waiters.insert_registration(client, waiter);
             }
             Origin::Request { session, request: number, checksum, .. } => {
                 waiter.take();
-                self.waiters.insert(session, Waiting { request: number, checksum, waiter });
+                let waiting = Waiting { request: number, checksum, waiter };
+                for outdated in self.waiters.insert(session, waiting) {
+                    let told = outdated.waiter.evict();
+                    self.tell(told)?;
+                }
             }
-            Origin::Tick => return,
+            Origin::Tick => return Ok(()),
         }
         self.core.step(now, Input::Request(request), &mut self.effects);
+        Ok(())
     }
 
     /// Carries the effects out, in order.
@@ -397,6 +410,13 @@ impl<M: StateMachine> ReplicaTask<M> {
     /// Begins to end.
     fn leave(&mut self, now: Now, hand_over: bool) {
         let status = self.core.status();
+        if let Some(leaving) = &mut self.lanes.leaving {
+            // It is on its way out; only somebody in a hurry changes that.
+            if !hand_over {
+                leaving.until = now.monotonic;
+            }
+            return;
+        }
         let others = status.replicas > 1;
         let wait = if hand_over && others && status.is_primary && status.status == StatusName::Normal {
             self.core.step(now, Input::Leave, &mut self.effects);

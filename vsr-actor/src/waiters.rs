@@ -30,7 +30,11 @@ impl<R> Waiters<R> {
     }
 
     /// Whether one more registration may wait here.
-    pub(crate) fn has_room(&self, client: ClientId) -> bool {
+    pub(crate) fn has_room(&mut self, client: ClientId) -> bool {
+        if self.registrations.len() >= self.sessions_max {
+            // Clients that are gone wait for nothing.
+            self.registrations.retain(|_, waiter| waiter.is_wanted());
+        }
         self.registrations.len() < self.sessions_max || self.registrations.contains_key(&client)
     }
 
@@ -42,30 +46,33 @@ impl<R> Waiters<R> {
         self.registrations.remove(&client)
     }
 
-    pub(crate) fn insert(&mut self, session: SessionId, waiting: Waiting<R>) {
+    /// Returns those whose session is no more: one registered later has its slot, so its eviction is committed.
+    pub(crate) fn insert(&mut self, session: SessionId, waiting: Waiting<R>) -> Vec<Waiting<R>> {
         let index = session.slot as usize;
         if index >= self.sessions_max {
-            return;
+            return Vec::new();
         }
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || Slot { session: OpNumber(0), waiting: VecDeque::new() });
         }
         let slot = &mut self.slots[index];
+        let mut outdated = Vec::new();
         if slot.session != session.number {
             if slot.session > session.number {
-                return;
+                return vec![waiting];
             }
             slot.session = session.number;
-            slot.waiting.clear();
+            outdated.extend(slot.waiting.drain(..));
         }
         if slot.waiting.back().is_none_or(|last| last.request < waiting.request) {
             slot.waiting.push_back(waiting);
-            return;
+            return outdated;
         }
         match slot.waiting.binary_search_by_key(&waiting.request, |old| old.request) {
             Ok(at) => slot.waiting[at] = waiting,
             Err(at) => slot.waiting.insert(at, waiting),
         }
+        outdated
     }
 
     /// The one who waits for a request, if there is one here.

@@ -29,7 +29,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Commands of one connection that wait for their reply; with more, its socket is not read.
     pub pipeline_max: usize,
-    /// Bytes of such commands, and bytes of replies a client has not taken yet.
+    /// Bytes of such commands with the replies they will bring, each taken to be as large as the largest this connection had so far;
+    /// and bytes of replies a client has not taken yet.
     pub pending_bytes_max: usize,
     /// How long connections may take to end at a shutdown.
     pub shutdown_timeout: Duration,

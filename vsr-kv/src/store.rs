@@ -157,7 +157,8 @@ impl Store {
         let mut value = match std::mem::take(place).try_into_mut() {
             Ok(value) => value,
             Err(shared) => {
-                let mut value = bytes::BytesMut::with_capacity(2 * (shared.len() + more.len()));
+                let mut value =
+                    bytes::BytesMut::with_capacity((shared.len() + more.len()).next_multiple_of(64));
                 value.extend_from_slice(&shared);
                 value
             }

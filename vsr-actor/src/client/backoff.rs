@@ -34,7 +34,7 @@ impl Backoff {
 
     /// There was none.
     pub(super) fn grow(&mut self) {
-        self.set((self.step * 2).min(self.config.retry_max));
+        self.set(self.step.saturating_mul(2).min(self.config.retry_max));
     }
 
     fn set(&mut self, step: Duration) {

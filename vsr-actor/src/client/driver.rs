@@ -2,6 +2,7 @@
 
 use super::{
     backoff::Backoff,
+    queue::after,
     session::{Lane, Pumped, Session, Told},
 };
 use crate::{
@@ -49,6 +50,15 @@ pub(super) struct Driver<R> {
 
 /// After how many fruitless attempts another replica is tried.
 const ATTEMPTS_AT_HOME: u32 = 2;
+
+/// Whatever ends the driver ends the session: nobody would keep its deadlines.
+impl<R> Drop for Driver<R> {
+    fn drop(&mut self) {
+        for (to, error) in self.session.close() {
+            to.send(Err(error));
+        }
+    }
+}
 
 impl<R: Send + 'static> Driver<R> {
     pub(super) fn new(
@@ -123,13 +133,13 @@ impl<R: Send + 'static> Driver<R> {
         let (withdrawn, told) = state.expire(now);
         let mut due = None;
         if let Some(oldest) = state.queue.oldest() {
-            let at = self.last_sign.max(oldest) + self.backoff.wait();
+            let at = after(self.last_sign.max(oldest), self.backoff.wait());
             due = Some(at);
             if at <= now {
                 self.fruitless += 1;
                 self.backoff.grow();
                 self.last_sign = now;
-                due = Some(now + self.backoff.wait());
+                due = Some(after(now, self.backoff.wait()));
                 if self.fruitless >= ATTEMPTS_AT_HOME {
                     drop(state);
                     self.rotate();

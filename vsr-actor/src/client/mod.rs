@@ -150,7 +150,7 @@ impl<M: StateMachine> Client<M> {
         let now = Instant::now();
         let permit = match room.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match timeout_at(now + self.deadline, room.acquire()).await {
+            Err(_) => match timeout_at(queue::after(now, self.deadline), room.acquire()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => return Err(RequestError::Stopped { outcome: Outcome::NotExecuted }),
                 Err(_elapsed) => return Err(RequestError::Overloaded { waited: self.deadline }),

@@ -35,6 +35,12 @@ pub(super) struct Item<R> {
 /// Operations are collected in blocks of this size, so that a small one needs no allocation of its own.
 const ARENA_BYTES: usize = 64 << 10;
 
+/// `now` plus `wait`, or so late that nobody will see it.
+pub(super) fn after(now: Instant, wait: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+    now + wait.min(NEVER)
+}
+
 impl<R> Default for Queue<R> {
     fn default() -> Self {
         Self { base: 1, items: VecDeque::new(), earliest_deadline: None, arena: BytesMut::new() }
@@ -78,7 +84,7 @@ impl<R> Queue<R> {
         deadline: Duration,
     ) -> Instant {
         let operation = self.store(operation);
-        let deadline = now + deadline;
+        let deadline = after(now, deadline);
         self.earliest_deadline =
             Some(self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline)));
         self.items.push_back(Item {

@@ -194,6 +194,10 @@ impl<R> Session<R> {
         told
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        !self.state().closed
+    }
+
     /// Nobody will answer any more.
     pub(super) fn close(&self) -> Vec<Told<R>> {
         let (told, lane) = {

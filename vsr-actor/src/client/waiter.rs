@@ -20,6 +20,11 @@ impl<R> Waiter<R> {
         Self { session: Some(session.clone()), generation, number, taken: false }
     }
 
+    /// Whether the client is still there.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_open())
+    }
+
     /// The copy is handed to the protocol.
     pub(crate) fn take(&mut self) {
         self.taken = true;

@@ -32,6 +32,18 @@ pub enum Type {
     String,
 }
 
+impl Reply {
+    /// Bytes of the values in it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Bulk(bytes) => bytes.len(),
+            Self::Array(values) => values.iter().flatten().map(Bytes::len).sum(),
+            Self::Ok | Self::Nil | Self::Int(_) | Self::Type(_) | Self::Error(_) => 0,
+        }
+    }
+}
+
 impl Type {
     /// As Redis says it.
     #[must_use]

@@ -14,7 +14,7 @@ use vsr_actor::RequestError;
 
 /// A reply that has its place.
 enum Pending<T> {
-    /// The store will answer. `size`: bytes of the operation.
+    /// The store will answer. `size`: bytes of the operation, and of the reply as far as one can tell.
     Ticket { ticket: T, protocol: Protocol, size: usize },
     /// Answered already, but behind others.
     Done(Bytes),
@@ -40,11 +40,16 @@ pub(super) enum Answer {
 pub(super) struct Queue<T> {
     pending: VecDeque<Pending<T>>,
     bytes: usize,
+    /// The largest reply so far: those under way are taken to be as large.
+    reply_bytes: usize,
 }
+
+/// What a reply is taken for before there was a larger one.
+const REPLY_BYTES: usize = 4 << 10;
 
 impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
     pub(super) fn new() -> Self {
-        Self { pending: VecDeque::new(), bytes: 0 }
+        Self { pending: VecDeque::new(), bytes: 0, reply_bytes: REPLY_BYTES }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,13 +60,13 @@ impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
         self.pending.len()
     }
 
-    /// Bytes of the operations under way and of the replies that wait behind them.
+    /// Bytes of the operations under way, of the replies that wait behind them, and of those to come as far as one can tell.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     pub(super) fn push_ticket(&mut self, ticket: T, protocol: Protocol, size: usize) {
-        self.push(Pending::Ticket { ticket, protocol, size });
+        self.push(Pending::Ticket { ticket, protocol, size: size + self.reply_bytes });
     }
 
     pub(super) fn push_done(&mut self, bytes: Bytes) {
@@ -81,7 +86,9 @@ impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
             let answer = match first {
                 Pending::Done(bytes) => Answer::Done(std::mem::take(bytes)),
                 Pending::Ticket { ticket, protocol, .. } => {
-                    Answer::Store(ready!(Pin::new(ticket).poll(context)), *protocol)
+                    let reply = ready!(Pin::new(ticket).poll(context));
+                    self.reply_bytes = self.reply_bytes.max(reply.as_ref().map_or(0, Reply::size));
+                    Answer::Store(reply, *protocol)
                 }
             };
             self.pending.pop_front();
