@@ -32,7 +32,17 @@ struct Session {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     checksum: u64,
-    reply: Option<Reply>,
+    reply: Stored,
+}
+
+/// What is there of a reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Stored {
+    /// The host owes it.
+    Pending,
+    Here(Reply),
+    /// Too large to be kept.
+    Gone,
 }
 
 /// What the table knows of a request.
@@ -98,8 +108,9 @@ impl Sessions {
         match found.kept_index(request).map(|index| &found.kept[index]) {
             None => Lookup::Gone,
             Some(kept) if kept.checksum != checksum => Lookup::Conflict,
-            Some(Kept { reply: None, .. }) => Lookup::Pending,
-            Some(Kept { reply: Some(reply), .. }) => Lookup::Reply(reply.to_bytes()),
+            Some(Kept { reply: Stored::Pending, .. }) => Lookup::Pending,
+            Some(Kept { reply: Stored::Gone, .. }) => Lookup::Gone,
+            Some(Kept { reply: Stored::Here(reply), .. }) => Lookup::Reply(reply.to_bytes()),
         }
     }
 
@@ -155,7 +166,7 @@ impl Sessions {
         assert_eq!(request.0, found.last.0 + 1, "the primary admits the requests of a session without a gap");
         found.last = request;
         found.last_op = op;
-        found.kept.push_back(Kept { checksum, reply: None });
+        found.kept.push_back(Kept { checksum, reply: Stored::Pending });
         while found.kept.len() > window || found.first_kept() < acked_below.min(request) {
             found.forget_oldest();
         }
@@ -167,7 +178,12 @@ impl Sessions {
         let bytes_max = u64::from(self.limits.session_reply_bytes_max);
         let Some(found) = self.get_mut(session) else { return };
         let Some(index) = found.kept_index(request) else { return };
-        found.kept[index].reply = Some(Reply::new(reply));
+        if reply.len() as u64 > bytes_max {
+            // It alone is given up, not all the others for its sake.
+            found.kept[index].reply = Stored::Gone;
+            return;
+        }
+        found.kept[index].reply = Stored::Here(Reply::new(reply));
         found.kept_bytes += reply.len() as u64;
         while found.kept_bytes > bytes_max {
             found.forget_oldest();
@@ -212,7 +228,7 @@ impl Session {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some(Kept { reply: Some(reply), .. }) = self.kept.pop_front() {
+        if let Some(Kept { reply: Stored::Here(reply), .. }) = self.kept.pop_front() {
             self.kept_bytes -= reply.as_slice().len() as u64;
         }
     }
@@ -326,6 +342,9 @@ mod tests {
         execute(&mut table, session, 6, 5, 7, &[0; 100]);
         assert_eq!(lookup(&table, session, 5), Lookup::Gone, "100 bytes are the bound");
         assert_eq!(lookup(&table, session, 6), Lookup::Reply(Bytes::from(alloc::vec![0; 100])));
+        execute(&mut table, session, 7, 5, 8, &[0; 101]);
+        assert_eq!(lookup(&table, session, 7), Lookup::Gone, "too large to be kept");
+        assert!(matches!(lookup(&table, session, 6), Lookup::Reply(_)), "and nobody else's loss");
     }
 
     #[test]
