@@ -20,3 +20,5 @@ pub mod scenario;
 pub mod simulation;
 pub mod trace;
 pub mod world;
+
+pub use vsr_actor::linearizability;
