@@ -24,3 +24,10 @@ fn the_counter_is_the_one_of_the_readers_first_minute() {
     let source = include_str!("counter.rs");
     assert!(source.contains("use vsr_actor::prelude::*;") && !source.contains("vsr_core"));
 }
+
+#[test]
+fn the_readme_shows_the_counter_as_it_is() {
+    let source = include_str!("counter.rs");
+    let code = &source[source.find("use vsr_actor").expect("the first line of code")..];
+    assert!(include_str!("../README.md").contains(code), "README.md and examples/counter.rs differ");
+}
