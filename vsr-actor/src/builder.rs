@@ -154,6 +154,7 @@ impl<M: StateMachine> Builder<M> {
             clock: place.clock,
             pause: pause.clone(),
             hand_over_max: config.heartbeat_timeout * 2,
+            operation_bytes_max: config.limits.operation_bytes_max,
             lanes: Lanes::default(),
             effects,
             follow_ups: Vec::new(),

@@ -99,13 +99,16 @@ impl<M: StateMachine> Cluster<M> {
         ClusterBuilder { n, factory: Arc::new(factory), config: Config::default(), wrap: None }
     }
 
-    /// A new client of the group. It talks to the primary, and finds another replica when that one is gone.
+    /// A new client of the group. It talks to the primary, finds another replica when that one does not answer, and goes back to the
+    /// primary as a client of [`client_at`](Self::client_at) does to its replica.
     #[must_use]
     pub fn client(&self) -> Client<M> {
         Client::start(&self.config, self.doors.subscribe(), Preference::Primary, &self.runtime, None)
     }
 
-    /// A new client that talks to one replica as long as that one answers, to others meanwhile.
+    /// A new client that talks to one replica as long as that one answers, and to others meanwhile. It goes back as soon as the replica
+    /// joins a view, after a restart or with the others; short of that it tries again every ten
+    /// [`retry_max`](crate::ClientConfig::retry_max).
     ///
     /// # Errors
     /// There is no such replica.
@@ -310,9 +313,6 @@ impl<M: StateMachine> Cluster<M> {
     /// The first replica that had stopped by itself, and why. All are stopped nevertheless.
     pub async fn shutdown(self) -> Result<(), ClusterError> {
         let handles: Vec<_> = self.slots.iter().filter_map(|slot| slot.state().handle.take()).collect();
-        for handle in &handles {
-            handle.pause().resume();
-        }
         let mut result = Ok(());
         for handle in handles {
             let ended = handle.end(false).await;

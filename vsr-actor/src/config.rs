@@ -32,7 +32,8 @@ pub struct Config {
     /// How long a backup waits for its primary before it votes to leave the view. Default: 500 ms.
     #[serde(with = "humantime_serde")]
     pub heartbeat_timeout: Duration,
-    /// Bounds that are each replica's own business.
+    /// Bounds that are each replica's own business. Only `operation_bytes_max` should be equal on all: a primary with a smaller one
+    /// does not take what a backup forwards to it.
     pub limits: Limits,
     /// Bounds that shape the replicated state: equal on all replicas, and for the life of the group.
     pub replicated: ReplicatedLimits,
@@ -222,6 +223,9 @@ mod tests {
         config = Config::default();
         config.mailboxes.peers = 0;
         assert_eq!(config.validate(), Err(ConfigError::Zero { name: "mailboxes.peers" }));
+        config.mailboxes.peers = usize::MAX;
+        let told = config.validate().expect_err("no channel is that long").to_string();
+        assert!(told.contains("mailboxes.peers"), "{told}");
         config = Config::default();
         config.client.retry_max = Duration::from_millis(1);
         assert!(matches!(config.validate(), Err(ConfigError::Retries { .. })));

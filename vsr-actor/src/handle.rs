@@ -89,8 +89,9 @@ impl<M: StateMachine> Handle<M> {
     ///
     /// # Errors
     /// [`Overloaded`](RequestError::Overloaded), if the window is full, [`TooLarge`](RequestError::TooLarge) and
-    /// [`Stopped`](RequestError::Stopped): the operation was not executed, and `to` was dropped without an answer. All later errors
-    /// are given to [`Replies`](crate::Replies).
+    /// [`Stopped`](RequestError::Stopped): the operation was not executed, and `to` was dropped without an answer. Later errors are
+    /// given to [`Replies`](crate::Replies), as long as the replica runs: when it ends, what is still under way gets no answer, and
+    /// may or may not be executed.
     pub fn submit(&self, operation: M::Operation, to: ReplyTo<M::Reply>) -> Result<(), RequestError> {
         let Inner { config, doors, index, runtime, control, .. } = &*self.inner;
         let own = self.inner.own_client.get_or_init(|| {
@@ -101,8 +102,8 @@ impl<M: StateMachine> Handle<M> {
     }
 
     /// Stops the replica in an orderly way: a primary hands its view over to another replica first, and waits for that at most two
-    /// heartbeat time-outs. Returns when the task has ended; a second call waits for the same end. Cancel-safe: once begun, the
-    /// shutdown goes on.
+    /// heartbeat time-outs. One that is [paused](crate::Cluster::pause) is resumed for that. Returns when the task has ended; a second
+    /// call waits for the same end. Cancel-safe: once begun, the shutdown goes on.
     ///
     /// # Errors
     /// Why the replica had stopped before it could be shut down.
@@ -127,6 +128,7 @@ impl<M: StateMachine> Handle<M> {
 
     /// Ends the task, with or without handing over.
     pub(crate) async fn end(&self, hand_over: bool) -> Result<(), ReplicaError> {
+        self.inner.pause.resume();
         // A lane that is closed belongs to a task that has ended.
         let _ = self.inner.control.send(Control::Shutdown { hand_over }).await;
         self.join().await

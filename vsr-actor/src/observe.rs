@@ -71,7 +71,7 @@ impl Observer {
         }
     }
 
-    /// The end of a turn that changed something.
+    /// The start, and the end of each turn that changed something.
     pub(crate) fn status(&self, status: &Status) {
         self.view.set(status.view.0 as f64);
         self.is_primary.set(f64::from(u8::from(status.is_primary && status.status == StatusName::Normal)));

@@ -51,6 +51,7 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) pause: Arc<Pause>,
     /// How long a shutdown waits for another replica to take over.
     pub(crate) hand_over_max: Duration,
+    pub(crate) operation_bytes_max: usize,
     pub(crate) lanes: Lanes<M::Reply>,
     /// Reused from turn to turn. Those of the start are in it when the task begins.
     pub(crate) effects: Vec<Effect>,
@@ -104,8 +105,9 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
     let Run { publisher, mut task } = run;
     let ended = task.work(&publisher).await;
     task.observer.ended(ended.as_ref().err());
-    drop(task);
-    publisher.end(match ended {
+    // It holds values of the user, whose `Drop` may panic: that must not hide why the replica ended.
+    let dropped = called("drop", || drop(task));
+    publisher.end(match ended.and(dropped) {
         Ok(()) => Health::Stopped,
         Err(error) => Health::Failed(error),
     });
@@ -113,6 +115,7 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
 
 impl<M: StateMachine> ReplicaTask<M> {
     async fn work(&mut self, publisher: &Publisher) -> Result<(), ReplicaError> {
+        self.observer.status(&self.core.status());
         // The effects of the start.
         let mut go_on = self.guarded(|task| {
             let now = task.clock.now();
@@ -249,8 +252,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         match request.origin {
             Origin::Register { client } => {
                 if !self.waiters.has_room(client) {
-                    // Nobody to tell: a registration has no caller.
-                    drop(waiter.refuse(Refusal::Overloaded));
+                    waiter.refuse(Refusal::Overloaded);
                     return Ok(());
                 }
                 waiter.take();
@@ -279,7 +281,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
-                    if self.storage.append(write)? == Appended::Done {
+                    if called("append", || self.storage.append(write))?? == Appended::Done {
                         self.lanes.durable = id.sequence;
                         self.follow_ups.push(Input::Persisted(id));
                     }
@@ -329,7 +331,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 let Some(waiter) = self.waiters.take_registration(client) else { return Ok(()) };
                 match answer {
                     Answer::Registered(session) => waiter.registered(session),
-                    Answer::Refused(refusal) => drop(waiter.refuse(refusal)),
+                    Answer::Refused(refusal) => waiter.refuse(refusal),
                     // Dropped: the client tries again.
                     Answer::Reply(_) | Answer::ReplyGone | Answer::Evicted | Answer::Conflict => {}
                 }
@@ -337,14 +339,24 @@ impl<M: StateMachine> ReplicaTask<M> {
             }
             Asked::Request(session, request) => {
                 let Some(Waiting { waiter, .. }) = self.waiters.take(session, request) else { return Ok(()) };
-                match answer {
-                    Answer::Reply(bytes) => self.complete(waiter, |()| decode::<M>(bytes)),
-                    Answer::ReplyGone => self.complete(waiter, |()| Ok(Err(RequestError::ReplyGone))),
-                    Answer::Conflict => self.complete(waiter, |()| Ok(Err(RequestError::Conflict))),
-                    Answer::Refused(refusal) => self.tell(waiter.refuse(refusal)),
-                    Answer::Evicted => self.evicted(session, waiter),
+                let reply = match answer {
+                    Answer::Reply(bytes) => decode::<M>(bytes)?,
+                    Answer::ReplyGone => Err(RequestError::ReplyGone),
+                    Answer::Conflict => Err(RequestError::Conflict),
+                    Answer::Refused(Refusal::TooLarge) => {
+                        return self.tell(waiter.too_large(self.operation_bytes_max));
+                    }
+                    Answer::Refused(refusal) => {
+                        waiter.refuse(refusal);
+                        return Ok(());
+                    }
+                    Answer::Evicted => return self.evicted(session, waiter),
                     // Nonsense for a request; dropped, so that the client tries again.
-                    Answer::Registered(_) => Ok(()),
+                    Answer::Registered(_) => return Ok(()),
+                };
+                match waiter.complete() {
+                    Some(to) => self.reply(to, reply),
+                    None => Ok(()),
                 }
             }
         }
@@ -373,20 +385,6 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.answer(Asked::Request(session, request), answer)?;
         }
         Ok(())
-    }
-
-    fn complete(
-        &mut self,
-        waiter: Waiter<M::Reply>,
-        reply: impl FnOnce(()) -> Result<Result<M::Reply, RequestError>, ReplicaError>,
-    ) -> Result<(), ReplicaError> {
-        match waiter.complete() {
-            Some(to) => {
-                let reply = reply(())?;
-                self.reply(to, reply)
-            }
-            None => Ok(()),
-        }
     }
 
     fn evicted(&mut self, session: SessionId, waiter: Waiter<M::Reply>) -> Result<(), ReplicaError> {
@@ -438,8 +436,9 @@ impl<M: StateMachine> ReplicaTask<M> {
     /// Shows the turn's result to those who watch, and a view that started to the clients.
     fn show(&mut self, publisher: &Publisher) {
         let status = self.core.status();
-        publisher.publish(status);
-        self.observer.status(&status);
+        if publisher.publish(status) {
+            self.observer.status(&status);
+        }
         if status.status == StatusName::Normal {
             self.door.announce(status.view, status.primary);
         }

@@ -44,7 +44,9 @@ impl<R> fmt::Debug for Waiting<R> {
 /// Gives replies to those who asked this replica. The default answers the callers of [`Client`](crate::Client); override it to
 /// answer clients that a transport of your own brought.
 pub trait Replies<R>: Send + 'static {
-    /// Answers one request. Called on the replica's task, once for each request: it must not block. A panic stops the replica.
+    /// Answers one request. Called on the replica's task: it must not block. A panic stops the replica. Called at most once for each
+    /// request that was submitted through this replica; not at all for those [`Custom`](ReplyTo::Custom) ones that are under way when
+    /// the replica ends.
     fn send_reply(&mut self, to: ReplyTo<R>, reply: Result<R, RequestError>) {
         to.send(reply);
     }

@@ -92,16 +92,9 @@ impl Publisher {
         (Self { status }, receiver)
     }
 
-    /// Publishes if something changed. True, if the view or the role did.
+    /// Publishes if something changed, and says whether it did.
     pub(crate) fn publish(&self, protocol: vsr_core::Status) -> bool {
-        let mut moved = false;
-        self.status.send_if_modified(|shown| {
-            let old = std::mem::replace(&mut shown.protocol, protocol);
-            moved =
-                (old.status, old.view, old.log_view) != (protocol.status, protocol.view, protocol.log_view);
-            old != protocol
-        });
-        moved
+        self.status.send_if_modified(|shown| std::mem::replace(&mut shown.protocol, protocol) != protocol)
     }
 
     pub(crate) fn end(&self, health: Health) {

@@ -13,7 +13,9 @@ pub(crate) struct Waiters<R> {
 
 struct Slot<R> {
     session: OpNumber,
-    /// In order of their numbers. Bounded by the session's window: older ones leave when they are answered or replaced.
+    /// In order of their numbers; at most a window of them, as clients of this crate never have more under way in a session. They
+    /// leave when they are answered or replaced. Those of a session whose eviction is not noticed here stay until a later session in
+    /// this slot sends something: a client that still waits sends again before, and is told.
     waiting: VecDeque<Waiting<R>>,
 }
 

@@ -8,14 +8,14 @@ use super::{
 use crate::{
     ClientConfig, ReplyTo,
     control::Control,
-    door::{DoorsView, Submission},
+    door::{Door, DoorsView, Submission},
 };
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
-use vsr_core::ViewNumber;
+use vsr_core::{ReplicaId, ViewNumber};
 
 /// Which replica a client likes best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +33,17 @@ pub(super) struct Driver<R> {
     doors: DoorsView<R>,
     preference: Preference,
     home: usize,
+    /// The replica that the client likes best, as far as it knows.
+    best: Option<usize>,
+    /// The view it was in when its door was looked at last; nothing while it was down, or coming up.
+    best_seen: Option<ViewNumber>,
+    /// When it is tried again, while another one is the home.
+    return_at: Option<Instant>,
+    return_after: Duration,
     /// The view in which the home was when everything was sent to it; a later one is a reason to send again.
     home_view: Option<ViewNumber>,
     /// The latest view whose primary was followed.
     followed: Option<ViewNumber>,
-    /// Whether the preferred replica was open when it was looked at last.
-    preferred_open: bool,
     backoff: Backoff,
     /// How often in a row everything was sent again without an answer to anything.
     fruitless: u32,
@@ -50,6 +55,10 @@ pub(super) struct Driver<R> {
 
 /// After how many fruitless attempts another replica is tried.
 const ATTEMPTS_AT_HOME: u32 = 2;
+
+/// A healed network shows at no door, so the best replica is tried again after this many `retry_max`. In vain, that costs the requests
+/// of that moment one attempt; two, if an earlier one was answered from elsewhere meanwhile.
+const RETURN_AFTER: u32 = 10;
 
 /// Whatever ends the driver ends the session: nobody would keep its deadlines.
 impl<R> Drop for Driver<R> {
@@ -68,18 +77,21 @@ impl<R: Send + 'static> Driver<R> {
         config: ClientConfig,
         custom: Option<mpsc::Sender<Control<R>>>,
     ) -> Self {
-        let home = match preference {
-            Preference::Replica(index) | Preference::Only(index) => index,
-            Preference::Primary => 0,
+        let best = match preference {
+            Preference::Replica(index) | Preference::Only(index) => Some(index),
+            Preference::Primary => None,
         };
         let mut driver = Self {
             session,
             doors,
             preference,
-            home,
+            home: best.unwrap_or(0),
+            best,
+            best_seen: None,
+            return_at: None,
+            return_after: config.retry_max.saturating_mul(RETURN_AFTER),
             home_view: None,
             followed: None,
-            preferred_open: true,
             backoff: Backoff::new(config),
             fruitless: 0,
             last_sign: Instant::now(),
@@ -111,7 +123,8 @@ impl<R: Send + 'static> Driver<R> {
                 }
                 () = self.session.nudge.notified() => {}
                 reserved = reserve(lane) => permit = reserved,
-                () = sleep(wake_at) => {}
+                // Going back is no business of `wake_at`, by which a caller knows whether the driver minds its request.
+                () = sleep(earlier(wake_at, self.return_at)) => {}
             }
         }
     }
@@ -129,6 +142,11 @@ impl<R: Send + 'static> Driver<R> {
             self.fruitless = 0;
             self.backoff.reset();
             self.last_sign = now;
+        }
+        if self.return_at.is_some_and(|at| at <= now) {
+            drop(state);
+            self.go_back(now);
+            state = session.state();
         }
         let (withdrawn, told) = state.expire(now);
         let mut due = None;
@@ -169,22 +187,21 @@ impl<R: Send + 'static> Driver<R> {
             let doors = self.doors.borrow_and_update();
             let open = |index: usize| doors[index].lane.is_some();
             let mut home = self.home;
-            match self.preference {
-                Preference::Only(_) => {}
-                Preference::Replica(preferred) => {
-                    let was_open = std::mem::replace(&mut self.preferred_open, open(preferred));
-                    if self.preferred_open && !was_open {
-                        home = preferred;
-                    }
-                }
-                Preference::Primary => {
-                    let latest =
-                        doors.iter().filter(|door| door.lane.is_some()).filter_map(|door| door.started).max();
-                    if let Some((view, primary)) = latest.filter(|(view, _)| self.followed < Some(*view)) {
-                        self.followed = Some(view);
-                        let index = doors.iter().position(|door| door.id == primary);
-                        home = index.filter(|index| open(*index)).unwrap_or(home);
-                    }
+            let mut news = false;
+            if self.preference == Preference::Primary
+                && let Some((view, primary)) = latest(&doors).filter(|(view, _)| self.followed < Some(*view))
+            {
+                self.followed = Some(view);
+                self.best = doors.iter().position(|door| door.id == primary);
+                news = true;
+            }
+            if let Some(best) = self.best {
+                let seen = doors[best].started.map(|(view, _)| view);
+                // Whoever sees a view start is in touch with the others: it is worth a try at once.
+                news |= seen > self.best_seen;
+                self.best_seen = seen;
+                if news && open(best) {
+                    home = best;
                 }
             }
             if !open(home) && !matches!(self.preference, Preference::Only(_)) {
@@ -209,6 +226,28 @@ impl<R: Send + 'static> Driver<R> {
         self.settle(home, lane, view);
     }
 
+    /// Tries the best replica again, unless it is known to lag behind.
+    fn go_back(&mut self, now: Instant) {
+        self.return_at = None;
+        let found = {
+            let doors = self.doors.borrow();
+            let up_to_date = |index: &usize| {
+                let door = &doors[*index];
+                door.lane.is_some() && door.started.is_some() && door.started == latest(&doors)
+            };
+            let view = |index: usize| doors[index].started.map(|(view, _)| view);
+            self.best.filter(up_to_date).map(|index| (index, doors[index].lane.clone(), view(index)))
+        };
+        let Some((index, lane, view)) = found else {
+            self.return_at = Some(after(now, self.return_after));
+            return;
+        };
+        self.settle(index, lane, view);
+        self.last_sign = now;
+        // One attempt is enough to see that nothing has changed.
+        self.fruitless = ATTEMPTS_AT_HOME - 1;
+    }
+
     /// Makes a replica the home; sends everything again if it is another one, or saw a view start.
     fn settle(&mut self, home: usize, lane: Option<Lane<R>>, view: Option<ViewNumber>) {
         let old = {
@@ -227,6 +266,11 @@ impl<R: Send + 'static> Driver<R> {
         drop(old);
         self.home = home;
         self.home_view = view;
+        if self.best.is_none_or(|best| best == home) {
+            self.return_at = None;
+        } else if self.return_at.is_none() {
+            self.return_at = Some(after(Instant::now(), self.return_after));
+        }
     }
 
     async fn tell(&self, told: Vec<Told<R>>) {
@@ -240,6 +284,11 @@ impl<R: Send + 'static> Driver<R> {
             }
         }
     }
+}
+
+/// The latest view that an open door has seen start, and its primary.
+fn latest<R>(doors: &[Door<R>]) -> Option<(ViewNumber, ReplicaId)> {
+    doors.iter().filter(|door| door.lane.is_some()).filter_map(|door| door.started).max()
 }
 
 fn next_open(home: usize, replicas: usize, open: impl Fn(usize) -> bool) -> Option<usize> {

@@ -4,6 +4,8 @@ mod backoff;
 mod driver;
 mod queue;
 mod session;
+#[cfg(test)]
+mod tests;
 mod waiter;
 
 pub(crate) use driver::Preference;

@@ -32,6 +32,16 @@ pub(super) struct Item<R> {
     refusal: Option<Refusal>,
 }
 
+/// A request that left before its turn.
+pub(super) struct Withdrawn<R> {
+    /// Who waits for it still.
+    pub(super) to: Option<ReplyTo<R>>,
+    /// The size of its operation.
+    pub(super) bytes: usize,
+    /// Whether the numbers from its own on may be used anew: nobody can have proposed any of them.
+    pub(super) number_is_free: bool,
+}
+
 /// Operations are collected in blocks of this size, so that a small one needs no allocation of its own.
 const ARENA_BYTES: usize = 64 << 10;
 
@@ -112,9 +122,14 @@ impl<R> Queue<R> {
         self.arena.split().freeze()
     }
 
+    fn index(&self, number: u64) -> Option<usize> {
+        let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
+        (index < self.items.len()).then_some(index)
+    }
+
     fn item(&mut self, number: u64) -> Option<&mut Item<R>> {
-        let index = number.checked_sub(self.base)?;
-        self.items.get_mut(usize::try_from(index).ok()?)
+        let index = self.index(number)?;
+        self.items.get_mut(index)
     }
 
     /// The request is answered; who waits for it, and how many requests left the queue by that.
@@ -154,6 +169,15 @@ impl<R> Queue<R> {
     /// Index of the first request of those at the end that nobody can have proposed: they can be numbered anew.
     fn first_unsent(&self) -> usize {
         self.items.iter().rposition(Item::may_be_proposed).map_or(0, |index| index + 1)
+    }
+
+    /// Takes a request out, unless somebody can have proposed it. `sent` goes down if it was among the first `sent`.
+    pub(super) fn withdraw(&mut self, number: u64, sent: &mut usize) -> Option<Withdrawn<R>> {
+        let index = self.index(number).filter(|index| !self.items[*index].may_be_proposed())?;
+        let number_is_free = index >= self.first_unsent();
+        let Item { operation, to, .. } = self.items.remove(index)?;
+        *sent -= usize::from(index < *sent);
+        Some(Withdrawn { to, bytes: operation.len(), number_is_free })
     }
 
     /// Tells those whose deadline has passed. A request that nobody can have proposed, nor any after it, is withdrawn: it was not

@@ -1,6 +1,9 @@
 //! A client's session: numbers its requests, keeps them until they are answered, and sends them in order (decision 6).
 
-use super::{queue::Queue, waiter::Waiter};
+use super::{
+    queue::{Queue, Withdrawn},
+    waiter::Waiter,
+};
 use crate::{Outcome, ReplyTo, RequestError, config::entropy, door::Submission};
 use bytes::Bytes;
 use std::{
@@ -127,23 +130,44 @@ impl<R> Session<R> {
         to
     }
 
-    pub(super) fn refuse(&self, generation: u32, number: u64, refusal: Refusal) -> Vec<Told<R>> {
+    pub(super) fn refuse(&self, generation: u32, number: u64, refusal: Refusal) {
         let mut state = self.state();
         if state.generation != generation {
-            return Vec::new();
+            return;
         }
-        if number == 0 {
-            state.register_refusal = Some(refusal);
-            return Vec::new();
+        match number {
+            0 => state.register_refusal = Some(refusal),
+            _ => state.queue.came_back(number, Some(refusal)),
         }
-        state.queue.came_back(number, Some(refusal));
-        if refusal != Refusal::TooLarge {
-            return Vec::new();
-        }
-        drop(state);
-        // Only if the replica is configured with a smaller limit than the client was. The number cannot be skipped and its operation
-        // will never be taken: the session has come to its end.
-        self.evict(generation)
+    }
+
+    /// The home takes at most `bytes_max`: it is configured with a smaller limit than the client was.
+    pub(super) fn too_large(&self, generation: u32, number: u64, bytes_max: usize) -> Vec<Told<R>> {
+        let (told, freed) = {
+            let mut state = self.state();
+            if state.generation != generation {
+                return Vec::new();
+            }
+            let state = &mut *state;
+            state.queue.came_back(number, None);
+            let (mut told, mut freed) = (Vec::new(), 0);
+            let withdrawn = state.queue.withdraw(number, &mut state.sent);
+            let number_is_free = withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.number_is_free);
+            if let Some(Withdrawn { to, bytes, .. }) = withdrawn {
+                freed = 1;
+                told.extend(to.map(|to| (to, RequestError::TooLarge { bytes, bytes_max })));
+            }
+            if !number_is_free {
+                // A number cannot be skipped, and this one will never be taken here: the session has come to its end.
+                let (others, left) = state.start_over();
+                told.extend(others);
+                freed += left;
+            }
+            (told, freed)
+        };
+        self.room.add_permits(freed);
+        self.nudge.notify_one();
+        told
     }
 
     pub(super) fn lost(&self, generation: u32, number: u64, taken: bool) {
@@ -182,12 +206,7 @@ impl<R> Session<R> {
             if state.generation != generation {
                 return Vec::new();
             }
-            state.generation = state.generation.wrapping_add(1);
-            state.client = draw_client();
-            state.id = None;
-            state.registering = false;
-            state.sent = 0;
-            state.queue.evict()
+            state.start_over()
         };
         self.room.add_permits(freed);
         self.nudge.notify_one();
@@ -269,6 +288,16 @@ impl<R> State<R> {
             self.sent += 1;
         }
         Pumped::All
+    }
+
+    /// Begins a new session with what nobody can have proposed in the old one. Returns whom to tell of the rest, and how many that are.
+    fn start_over(&mut self) -> (Vec<Told<R>>, usize) {
+        self.generation = self.generation.wrapping_add(1);
+        self.client = draw_client();
+        self.id = None;
+        self.registering = false;
+        self.sent = 0;
+        self.queue.evict()
     }
 
     /// Everything unanswered is to be sent again.

@@ -35,12 +35,17 @@ impl<R> Waiter<R> {
         self.session.take()?.complete(self.generation, self.number)
     }
 
-    /// The replica did not take the copy.
-    pub(crate) fn refuse(mut self, refusal: Refusal) -> Vec<Told<R>> {
-        match self.session.take() {
-            Some(session) => session.refuse(self.generation, self.number, refusal),
-            None => Vec::new(),
+    /// The replica did not take the copy, and might take another one later.
+    pub(crate) fn refuse(mut self, refusal: Refusal) {
+        if let Some(session) = self.session.take() {
+            session.refuse(self.generation, self.number, refusal);
         }
+    }
+
+    /// The replica will never take the request: it takes `bytes_max` at most.
+    pub(crate) fn too_large(mut self, bytes_max: usize) -> Vec<Told<R>> {
+        let session = self.session.take();
+        session.map(|session| session.too_large(self.generation, self.number, bytes_max)).unwrap_or_default()
     }
 
     /// The session is no more.

@@ -80,6 +80,28 @@ async fn a_client_whose_cluster_is_gone_is_told_so() {
     assert_eq!(error, RequestError::Stopped { outcome: Outcome::NotExecuted });
 }
 
+#[test]
+fn a_client_whose_runtime_is_gone_is_told_so() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().expect("a runtime")
+    };
+    let own = runtime();
+    let cluster = own.block_on(cluster(3));
+    let client = cluster.client();
+    assert_eq!(own.block_on(add(&client, 1)), Ok(1));
+    // No task gets to run between this and the end.
+    let under_way = own.block_on(client.submit(Ask::Add(2))).expect("there is room");
+    drop(own);
+    runtime().block_on(async {
+        let hour = std::time::Duration::from_secs(3600);
+        let told = tokio::time::timeout(hour, under_way).await.expect("it does not hang");
+        assert!(matches!(told, Err(RequestError::Stopped { .. })), "{told:?}");
+        let told = tokio::time::timeout(hour, add(&client, 3)).await.expect("it does not hang");
+        assert_eq!(told, Err(RequestError::Stopped { outcome: Outcome::NotExecuted }));
+    });
+}
+
 #[tokio::test]
 async fn it_works_in_real_time_on_one_thread() {
     let cluster = cluster(3).await;

@@ -1,8 +1,15 @@
 //! Replicas die, networks break, and clients see nothing of it but time.
 
-use crate::common::{Ask, add, cluster, read};
-use tokio::time::Instant;
-use vsr_actor::{ReplicaId, Verdict};
+use crate::common::{Ask, Journal, add, cluster, read};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use vsr_actor::{Cluster, ReplicaId, Rule, Verdict, vsr_core::Body};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_survives_the_crash_of_the_primary() {
@@ -168,4 +175,72 @@ async fn a_wiped_replica_is_a_stranger() {
     assert!(told.contains("wiped or replaced"), "{told}");
     assert!(!handle.status().health.is_running());
     assert_eq!(add(&client, 2).await, Ok(2));
+}
+
+/// Counts what backups forward to the primary, by who forwards it.
+fn count_forwards(cluster: &Cluster<Journal>, from: Option<ReplicaId>) -> (Arc<AtomicUsize>, Rule) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let rule = cluster.rule(move |sender, _, message| {
+        if matches!(message.body, Body::Request(_)) && from.is_none_or(|from| from == sender) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        Verdict::Deliver
+    });
+    (count, rule)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_goes_back_to_its_replica_when_the_network_is_whole_again() {
+    let cluster = cluster(3).await;
+    let backup = ReplicaId(2);
+    let client = cluster.client_at(backup).expect("it exists");
+    let (forwards, _rule) = count_forwards(&cluster, Some(backup));
+    assert_eq!(add(&client, 0).await, Ok(1));
+    assert!(forwards.swap(0, Ordering::Relaxed) > 0, "its replica is no primary");
+    cluster.isolate(backup).expect("it exists");
+    for item in 1..=30 {
+        let begun = Instant::now();
+        add(&client, item).await.expect("it finds another replica");
+        if item > 1 {
+            // Looking whether the replica is back is cheap.
+            assert!(begun.elapsed().as_millis() < 310, "{item}: {:?}", begun.elapsed());
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    cluster.heal();
+    cluster.await_convergence().await.expect("all are connected");
+    sleep(Duration::from_secs(15)).await;
+    forwards.store(0, Ordering::Relaxed);
+    for item in 31..=40 {
+        add(&client, item).await.expect("the group is healthy");
+    }
+    assert_eq!(forwards.load(Ordering::Relaxed), 10);
+    assert_eq!(read(&client).await, (0..=40).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_the_primary_goes_back_to_it_though_no_view_starts() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    assert_eq!(add(&client, 0).await, Ok(1));
+    let before = cluster.statuses()[0].protocol.view;
+    // Long enough to make the client look elsewhere, too short for the others to vote.
+    let primary = cluster.primary().await.expect("a primary");
+    cluster.isolate(primary).expect("it exists");
+    let slow = {
+        let client = client.clone();
+        tokio::spawn(async move { add(&client, 1).await })
+    };
+    sleep(Duration::from_millis(350)).await;
+    cluster.heal();
+    assert_eq!(slow.await.expect("no panic"), Ok(2));
+    assert_eq!(cluster.statuses()[0].protocol.view, before, "the test is about one view");
+    let (forwards, _rule) = count_forwards(&cluster, None);
+    assert_eq!(add(&client, 2).await, Ok(3));
+    assert_ne!(forwards.load(Ordering::Relaxed), 0, "it went elsewhere");
+    sleep(Duration::from_secs(15)).await;
+    forwards.store(0, Ordering::Relaxed);
+    assert_eq!(add(&client, 3).await, Ok(4));
+    assert_eq!(forwards.load(Ordering::Relaxed), 0, "it is back");
 }

@@ -7,3 +7,5 @@ mod history;
 mod outcomes;
 mod panics;
 mod replica;
+mod restarts;
+mod ticks;

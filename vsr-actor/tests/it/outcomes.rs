@@ -2,6 +2,7 @@
 
 use crate::common::{Ask, add, cluster, cluster_with, read};
 use std::time::Duration;
+use tokio::time::Instant;
 use vsr_actor::{Config, Outcome, ReplicaId, RequestError, Verdict};
 
 #[tokio::test(start_paused = true)]
@@ -112,15 +113,91 @@ async fn a_mailbox_that_is_full_makes_clients_wait() {
 async fn an_evicted_session_makes_what_was_sent_unknown_and_the_client_goes_on() {
     let mut config = Config::default();
     config.replicated.sessions_max = 2;
+    for n in [1, 3] {
+        let cluster = cluster_with(n, config.clone()).await;
+        let primary = cluster.handle(cluster.primary().await.expect("a primary")).expect("it runs");
+        // Clients of the group find another door; those of one replica must be told at this one.
+        let client = |of_group: bool| if of_group { cluster.client() } else { primary.client() };
+        for of_group in [true, false] {
+            let [first, second, third] = [(); 3].map(|()| client(of_group));
+            let before = read(&first).await;
+            let begun = Instant::now();
+            for client in [&second, &third] {
+                add(client, 1).await.expect("the group is healthy");
+            }
+            let error = add(&first, 2).await.expect_err("its session had to go");
+            assert_eq!(error, RequestError::SessionEvicted);
+            assert_eq!(error.outcome(), Outcome::Unknown);
+            assert_eq!(add(&first, 3).await, Ok(before.len() as u64 + 3), "a new session was opened");
+            assert_eq!(read(&first).await, [&before[..], &[1, 1, 3]].concat());
+            assert!(
+                begun.elapsed() < config.client.retry_min / 2,
+                "nothing was tried twice: {:?}",
+                begun.elapsed()
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evicted_session_is_told_so_where_its_slot_is_in_use_again() {
+    let mut config = Config::default();
+    config.replicated.sessions_max = 2;
+    let cluster = cluster_with(1, config).await;
+    let replica = cluster.handle(ReplicaId(0)).expect("it runs");
+    let clients = [(); 3].map(|()| replica.client());
+    // Round and round: each takes the slot of the next one, and uses it.
+    let mut executed = Vec::new();
+    for item in 0..12 {
+        let begun = Instant::now();
+        match add(&clients[item as usize % 3], item).await {
+            Ok(_) => executed.push(item),
+            Err(error) => assert_eq!(error, RequestError::SessionEvicted),
+        }
+        assert!(begun.elapsed() < Duration::from_millis(50), "{item}: {:?}", begun.elapsed());
+    }
+    assert_eq!(executed[..3], [0, 1, 2]);
+    let reader = replica.client();
+    assert_eq!(read(&reader).await, executed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_wants_no_deadline_may_say_so() {
+    let cluster = cluster(3).await;
+    assert_eq!(add(&cluster.client().with_deadline(Duration::MAX), 1).await, Ok(1));
+    let mut config = Config::default();
+    config.client.deadline = Duration::MAX;
+    config.client.retry_min = Duration::MAX;
+    config.client.retry_max = Duration::MAX;
+    let patient = cluster_with(3, config.clone()).await;
+    assert_eq!(add(&patient.client(), 1).await, Ok(1));
+    config.client.retry_min = Duration::from_millis(100);
     let cluster = cluster_with(3, config).await;
-    let first = cluster.client();
-    assert_eq!(add(&first, 1).await, Ok(1));
-    let others = [cluster.client(), cluster.client()];
-    assert_eq!(add(&others[0], 2).await, Ok(2));
-    assert_eq!(add(&others[1], 3).await, Ok(3));
-    let error = add(&first, 4).await.expect_err("its session had to go");
-    assert_eq!(error, RequestError::SessionEvicted);
-    assert_eq!(error.outcome(), Outcome::Unknown);
-    assert_eq!(add(&first, 5).await, Ok(4), "a new session was opened");
-    assert_eq!(read(&first).await, [1, 2, 3, 5]);
+    let client = cluster.client();
+    let rule = cluster.rule(|_, _, _| Verdict::Drop);
+    let waits = tokio::spawn(async move { add(&client, 1).await });
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(!waits.is_finished());
+    drop(rule);
+    // The next attempt is minutes away by now; a new view is an occasion, too.
+    cluster.crash(cluster.primary().await.expect("a primary")).await.expect("it runs");
+    assert_eq!(waits.await.expect("no panic"), Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn registrations_of_clients_that_are_gone_make_room() {
+    let mut config = Config::default();
+    config.replicated.sessions_max = 4;
+    let cluster = cluster_with(3, config).await;
+    let primary = cluster.primary().await.expect("a primary");
+    let backup = *cluster.ids().iter().find(|id| **id != primary).expect("three of them");
+    let handle = cluster.handle(backup).expect("it runs");
+    cluster.isolate(backup).expect("it exists");
+    for item in 0..8 {
+        let client = handle.client().with_deadline(Duration::from_millis(500));
+        assert!(add(&client, item).await.is_err(), "it reaches nobody");
+    }
+    cluster.heal();
+    cluster.await_convergence().await.expect("all are connected");
+    assert_eq!(add(&handle.client(), 8).await, Ok(1));
 }

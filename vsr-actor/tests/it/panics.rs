@@ -2,8 +2,10 @@
 
 use crate::common::{Ask, add, cluster};
 use vsr_actor::{
-    Builder, Health, Message, Outcome, ReplicaError, ReplicaId, Replies, ReplyTo, RequestError, Transport,
+    Appended, Builder, Health, LogStorage, Message, Outcome, Persisted, ReplicaError, ReplicaId, Replies,
+    ReplyTo, RequestError, StorageError, Transport,
     prelude::*,
+    vsr_core::{Restored, Write},
 };
 
 #[tokio::test(start_paused = true)]
@@ -104,6 +106,17 @@ impl Replies<i64> for Broken {
     }
 }
 
+#[async_trait::async_trait]
+impl LogStorage for Broken {
+    async fn open(&mut self, _persisted: Persisted) -> Result<Restored, StorageError> {
+        Ok(Restored::default())
+    }
+
+    fn append(&mut self, _write: Write) -> Result<Appended, StorageError> {
+        panic!("no ink");
+    }
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct Counter(i64);
 
@@ -130,4 +143,56 @@ async fn a_panic_of_another_callback_stops_the_replica_and_names_it() {
     assert!(matches!(asked, Err(RequestError::Stopped { outcome: Outcome::Unknown })), "{asked:?}");
     let joined = replica.join().await;
     assert!(matches!(&joined, Err(ReplicaError::Callback { callback: "send_reply", .. })), "{joined:?}");
+
+    let replica =
+        Builder::new(id, [id], Counter::default()).storage(Broken).start().await.expect("it starts");
+    let joined = replica.join().await;
+    assert!(matches!(&joined, Err(ReplicaError::Callback { callback: "append", .. })), "{joined:?}");
+}
+
+/// Panics at operations below zero, and whenever it is dropped.
+#[derive(Default)]
+struct Fragile(Counter);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("dropped");
+        }
+    }
+}
+
+impl Snapshot for Fragile {
+    fn snapshot(&self) -> vsr_actor::Frozen {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, from: &mut dyn std::io::Read) -> std::io::Result<()> {
+        self.0.restore(from)
+    }
+}
+
+impl StateMachine for Fragile {
+    type Operation = i64;
+    type Reply = i64;
+
+    fn handle_commit(&mut self, commit: &Commit, add: i64) -> i64 {
+        assert!(add >= 0, "the reason");
+        self.0.handle_commit(commit, add)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_last_drop_does_not_hide_why_a_replica_ended() {
+    let id = ReplicaId(0);
+    let start = || Builder::new(id, [id], Fragile::default()).start();
+    let replica = start().await.expect("it starts");
+    assert!(replica.client().request(-1).await.is_err());
+    let joined = replica.join().await;
+    let Err(ReplicaError::Poisoned { reason, .. }) = joined else { panic!("{joined:?}") };
+    assert!(reason.contains("the reason"), "{reason}");
+    // It is worth a word if nothing else went wrong.
+    let replica = start().await.expect("it starts");
+    let ended = replica.shutdown().await;
+    assert!(matches!(&ended, Err(ReplicaError::Callback { callback: "drop", .. })), "{ended:?}");
 }

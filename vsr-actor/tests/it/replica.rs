@@ -2,11 +2,17 @@
 
 use crate::common::{Ask, Journal, add, cluster, read};
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::{sync::mpsc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use vsr_actor::{
     Appended, Builder, Health, LogStorage, MemoryStorage, Persisted, ReplicaError, ReplicaId, Replies,
-    ReplyTo, RequestError, StorageError,
+    ReplyTo, RequestError, StatusName, StorageError, Verdict,
     vsr_core::{Restored, Write, WriteId},
 };
 
@@ -25,6 +31,84 @@ async fn a_primary_that_is_shut_down_hands_over_first() {
     assert!(begun.elapsed().as_millis() < 300, "{:?}", begun.elapsed());
     assert_eq!(read(&client).await, [1, 2]);
     assert!(handle.join().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_shutdown_does_not_cut_the_hand_over_short() {
+    let mut ends = Vec::new();
+    // The votes need 40 ms to and fro; then the view change begins.
+    for calls in [&[0][..], &[0, 45], &[0, 20, 41, 50, 55]] {
+        let cluster = cluster(3).await;
+        let client = cluster.client();
+        assert_eq!(add(&client, 1).await, Ok(1));
+        let primary = cluster.primary().await.expect("a primary");
+        let handle = cluster.handle(primary).expect("it runs");
+        // Slow enough for the others to call in the middle of it.
+        let _rule = cluster.rule(|_, _, _| Verdict::Delay(Duration::from_millis(20)));
+        let begun = Instant::now();
+        let shutdowns: Vec<_> = calls
+            .iter()
+            .copied()
+            .map(|after| {
+                let handle = handle.clone();
+                tokio::spawn(async move {
+                    sleep(Duration::from_millis(after)).await;
+                    handle.shutdown().await
+                })
+            })
+            .collect();
+        for shutdown in shutdowns {
+            shutdown.await.expect("no panic").expect("it was shut down");
+        }
+        ends.push(begun.elapsed());
+        let last = handle.status().protocol;
+        assert_eq!(last.status, StatusName::Normal, "{last:?}");
+        assert!(!last.is_primary, "{last:?}");
+        assert_eq!(add(&client, 2).await, Ok(2));
+    }
+    assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calling_shutdown_again_does_not_prolong_it() {
+    let ids = [ReplicaId(0), ReplicaId(1), ReplicaId(2)];
+    let cluster = cluster(3).await;
+    let primary = cluster.primary().await.expect("a primary");
+    let handle = cluster.handle(primary).expect("it runs");
+    // Nobody is there to take over.
+    for id in ids.into_iter().filter(|id| *id != primary) {
+        cluster.crash(id).await.expect("it runs");
+    }
+    let begun = Instant::now();
+    let again = {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            for _ in 0..9 {
+                sleep(Duration::from_millis(100)).await;
+                tokio::select! {
+                    biased;
+                    _ = handle.shutdown() => {}
+                    () = std::future::ready(()) => {}
+                }
+            }
+        })
+    };
+    handle.shutdown().await.expect("it was shut down");
+    assert!(begun.elapsed() <= Duration::from_millis(1010), "{:?}", begun.elapsed());
+    again.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_stands_still_can_be_shut_down() {
+    let cluster = cluster(3).await;
+    for id in cluster.ids() {
+        cluster.pause(*id).expect("it runs");
+    }
+    let handle = cluster.handle(ReplicaId(2)).expect("it runs");
+    let ended = tokio::time::timeout(Duration::from_secs(60), handle.shutdown()).await;
+    ended.expect("it is resumed").expect("nothing failed");
+    let ended = tokio::time::timeout(Duration::from_secs(60), cluster.shutdown()).await;
+    ended.expect("all are resumed").expect("nothing failed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,7 +247,7 @@ async fn nothing_is_answered_before_the_storage_answered() {
     assert_eq!(add(&client, 1).await, Ok(1));
     flusher.abort();
     let _ = flusher.await;
-    let waits = client.with_deadline(std::time::Duration::from_secs(2)).request(Ask::Add(2)).await;
+    let waits = client.with_deadline(Duration::from_secs(2)).request(Ask::Add(2)).await;
     assert!(matches!(waits, Err(RequestError::Deadline { .. })), "{waits:?}");
     // What was unknown happens as soon as the storage has answered; from then on it answers again.
     storage.flush();
