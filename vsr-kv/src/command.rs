@@ -83,6 +83,7 @@ static TABLE: &[Command] = &[
     row("del", -2, REMOVE, ALL, "generic", "Removes keys.", Store(keys::delete)),
     row("echo", 2, CONNECTION, NONE, "connection", "Answers its argument.", Here(Local::Echo)),
     row("exists", -2, READ, ALL, "generic", "How many of the keys there are.", Store(keys::exists)),
+    row("flushall", -1, REMOVE, NONE, "server", "Removes all keys: there is one database.", Store(keys::flush)),
     row("flushdb", -1, REMOVE, NONE, "server", "Removes all keys.", Store(keys::flush)),
     row("get", 2, READ, ONE, "string", "The value of a key.", Store(keys::get)),
     row("getdel", 2, REMOVE, ONE, "string", "The value of a key, which is removed.", Store(keys::get_delete)),

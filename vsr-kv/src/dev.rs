@@ -40,6 +40,19 @@ pub enum DevError {
     Cluster(#[from] ClusterError),
 }
 
+/// The configuration of a group behind front-ends: few sessions that keep much.
+///
+/// All connections of a front-end share one session, so there are as many sessions as doors. What each keeps for requests that are sent
+/// again after a failover is to be enough for every reply the store can give, which is [`REPLY_BYTES_MAX`](crate::store::REPLY_BYTES_MAX)
+/// and a little for lengths: a reply that is not kept is an unknown outcome for the client that asked.
+#[must_use]
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.replicated.sessions_max = 64;
+    config.replicated.session_reply_bytes_max = 4 << 20;
+    config
+}
+
 /// A running development group.
 #[derive(Debug)]
 pub struct Dev {
@@ -130,4 +143,34 @@ async fn listen(port: u16) -> Result<TcpListener, DevError> {
         io::ErrorKind::AddrInUse => DevError::PortInUse { port },
         _ => DevError::Listen { port, error },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Operation, REPLY_BYTES_MAX, Reply};
+    use vsr_actor::Payload;
+
+    #[test]
+    fn a_session_keeps_the_largest_replies_of_the_store() {
+        let config = config();
+        config.validate().expect("a valid configuration");
+        // Few large values, and as many gaps and small ones as fit: the most bytes besides values.
+        for (length, key_count) in
+            [(REPLY_BYTES_MAX / 2 - 8, 2), (1, REPLY_BYTES_MAX / 9), (0, REPLY_BYTES_MAX / 8)]
+        {
+            let mut store = Store::default();
+            if length > 0 {
+                let (key, value) = ("k".into(), vec![b'v'; length].into());
+                store.apply(Operation::SetIfMissing { key, value });
+            }
+            let reply = store.apply(Operation::GetMany { keys: vec!["k".into(); key_count] });
+            assert!(matches!(reply, Reply::Array(_)), "{reply:?}");
+            let mut bytes = Vec::new();
+            reply.encode(&mut bytes);
+            assert!(bytes.len() <= config.replicated.session_reply_bytes_max as usize);
+            let more = store.apply(Operation::GetMany { keys: vec!["k".into(); key_count + 1] });
+            assert!(matches!(more, Reply::Error(_)), "the reply was not the largest");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use vsr_actor::{
     Client, Cluster, ClusterError, Health, Outcome, ReplicaError, ReplicaId, RequestError, Status,
@@ -49,14 +49,11 @@ impl Front {
         Ok(Self { client, cluster, replica, deadline, large: Arc::new(Semaphore::new(LARGE_BYTES_MAX)) })
     }
 
-    /// Room for an operation of this size.
-    async fn room(&self, size: usize) -> Result<Option<OwnedSemaphorePermit>, RequestError> {
-        if size <= LARGE_BYTES {
-            return Ok(None);
-        }
+    /// Room for a large operation.
+    async fn room(&self, size: usize) -> Result<OwnedSemaphorePermit, RequestError> {
         let bytes = u32::try_from(size.min(LARGE_BYTES_MAX)).unwrap_or(u32::MAX);
         match timeout(self.deadline, self.large.clone().acquire_many_owned(bytes)).await {
-            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Ok(permit)) => Ok(permit),
             // Nobody closes it: the only way here is time.
             Ok(Err(_)) | Err(_) => Err(RequestError::Overloaded { waited: self.deadline }),
         }
@@ -92,15 +89,20 @@ impl Backend for Front {
     type Ticket = FrontTicket;
 
     async fn submit(&self, operation: Operation) -> Result<Self::Ticket, RequestError> {
-        let room = self.room(operation.size()).await?;
-        let ticket = self.client.submit(operation).await?;
-        Ok(FrontTicket(match room {
-            None => Waiting::Small(ticket),
-            Some(room) => Waiting::Large(tokio::spawn(async move {
-                let _room = room;
-                ticket.await
-            })),
-        }))
+        let size = operation.size();
+        if size <= LARGE_BYTES {
+            return Ok(FrontTicket(Waiting::Small(self.client.submit(operation).await?)));
+        }
+        let began = Instant::now();
+        let room = self.room(size).await?;
+        // One deadline for all: what is left of it.
+        let waited = began.elapsed();
+        let client = self.client.with_deadline(self.deadline.saturating_sub(waited));
+        let ticket = client.submit(operation).await.map_err(|error| after(waited, error))?;
+        Ok(FrontTicket(Waiting::Large(tokio::spawn(async move {
+            let _room = room;
+            ticket.await.map_err(|error| after(waited, error))
+        }))))
     }
 
     fn replica(&self) -> u64 {
@@ -118,6 +120,17 @@ impl Backend for Front {
     async fn control(&self, order: Control) -> Result<(), String> {
         control(&self.cluster, order).await
     }
+}
+
+/// The error of a request that had waited here before the client got it.
+fn after(before: Duration, mut error: RequestError) -> RequestError {
+    if let RequestError::NoPrimary { waited }
+    | RequestError::Overloaded { waited }
+    | RequestError::Deadline { waited } = &mut error
+    {
+        *waited = waited.saturating_add(before);
+    }
+    error
 }
 
 async fn control(cluster: &Cluster<Store>, order: Control) -> Result<(), String> {
@@ -168,5 +181,35 @@ fn state(status: &Status) -> String {
         (Health::Running, StatusName::ViewChange) => "view-change".to_owned(),
         (Health::Running, StatusName::Stopped) => "stopping".to_owned(),
         (other, _) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Condition;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_of_a_large_operation_counts_from_its_beginning() {
+        let deadline = Duration::from_secs(10);
+        let cluster = Cluster::builder(3, Store::default).start().await.expect("a valid configuration");
+        let cluster = Arc::new(cluster);
+        cluster.primary().await.expect("a primary");
+        let front = Front::new(cluster.clone(), ReplicaId(0), deadline).expect("it is there");
+        let value = vec![b'v'; 2 * LARGE_BYTES].into();
+        let set = Operation::Set { key: "k".into(), value, condition: Condition::Always, get: false };
+        let reply = front.submit(set.clone()).await.expect("room").await;
+        assert_eq!(reply, Ok(Reply::Ok));
+        for id in cluster.ids() {
+            cluster.crash(*id).await.expect("it runs");
+        }
+        let all = front.large.clone().acquire_many_owned(LARGE_BYTES_MAX as u32).await.expect("never closed");
+        let began = Instant::now();
+        let mut waiting = Box::pin(front.submit(set));
+        assert!(timeout(deadline * 3 / 4, &mut waiting).await.is_err(), "there was no room");
+        drop(all);
+        let error = waiting.await.expect("room at last").await.expect_err("there is no replica");
+        assert_eq!(error, RequestError::NoPrimary { waited: deadline });
+        assert!(began.elapsed() < deadline * 5 / 4, "{:?}", began.elapsed());
     }
 }

@@ -3,9 +3,8 @@
 use clap::{Parser, Subcommand};
 use std::{error::Error, process::ExitCode};
 use tracing_subscriber::EnvFilter;
-use vsr_actor::Config;
 use vsr_kv::demo::{self, Demo};
-use vsr_kv::dev::Dev;
+use vsr_kv::dev::{self, Dev};
 use vsr_kv::server::Settings;
 
 /// A replicated key-value server that speaks the Redis protocol.
@@ -61,7 +60,7 @@ async fn main() -> ExitCode {
 
 async fn dev(port: u16) -> Result<(), Box<dyn Error>> {
     let mut stop = StopSignal::new()?;
-    let dev = Dev::start(port, Config::default(), Settings::default()).await?;
+    let dev = Dev::start(port, dev::config(), Settings::default()).await?;
     tokio::select! {
         banner = dev.banner() => {
             println!("{}", banner?);

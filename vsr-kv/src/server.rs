@@ -13,6 +13,7 @@ use crate::resp::Limits;
 use connection::Connection;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -67,6 +68,9 @@ impl<B> Shared<B> {
 
 /// How long to wait when no connection can be taken, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client for whom there is no place may take to be told so.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves the connections of `listener` until `stop` becomes true or its sender is gone. Commands already submitted are still
 /// answered.
@@ -129,8 +133,7 @@ fn accept<B: Backend>(
 ) {
     let Ok(place) = shared.places.clone().try_acquire_owned() else {
         debug!(%peer, "refused: too many connections");
-        // The socket is new and its buffer empty: one attempt is enough, and nobody waits for a refused client.
-        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        connections.spawn(refuse(stream));
         return;
     };
     let shared = shared.clone();
@@ -141,6 +144,13 @@ fn accept<B: Backend>(
             Err(error) => debug!(%peer, %error, "connection lost"),
         }
     });
+}
+
+/// Tells a client that there is no place for it. In a task of its own: not every socket can be written to right after it was
+/// accepted, and nobody else should wait for that.
+async fn refuse(mut stream: TcpStream) {
+    // Whether the client hears it is its own business: it is closed all the same.
+    let _ = timeout(REFUSAL_TIMEOUT, stream.write_all(b"-ERR max number of clients reached\r\n")).await;
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use vsr_actor::{Commit, StateMachine};
 
 /// The longest value.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
-/// The most bytes of values in one reply. A session keeps replies for clients that ask again, so they must stay small.
+/// The most bytes of values in one reply. A session keeps replies for clients that ask again, so each must fit into what it keeps: see
+/// [`config`](crate::dev::config).
 pub const REPLY_BYTES_MAX: usize = 2 << 20;
 
 /// The state machine behind the server.

@@ -181,6 +181,7 @@ mod tests {
         assert_eq!(parse("DECRBY n -9223372036854775808"), Err("ERR decrement would overflow".into()));
         assert_eq!(parse("MSET a 1 b"), Err("ERR wrong number of arguments for 'mset' command".into()));
         assert_eq!(parse("FLUSHDB async"), Ok(Operation::Flush));
+        assert_eq!(parse("FLUSHALL sync"), Ok(Operation::Flush));
         assert_eq!(parse("FLUSHDB now"), Err(SYNTAX.into()));
     }
 

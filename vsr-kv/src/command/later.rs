@@ -15,7 +15,7 @@ const LATER: &[(&str, &[&str])] = &[
     (TRANSACTIONS, &["DISCARD", "EXEC", "MULTI", "UNWATCH", "WATCH"]),
     (LISTING, &["KEYS", "RANDOMKEY", "SCAN"]),
     (CLUSTER, &["ASKING", "CLUSTER", "READONLY", "READWRITE", "SENTINEL", "WAIT"]),
-    (STRINGS, &["COPY", "FLUSHALL", "GETRANGE", "GETSET", "INCRBYFLOAT", "MSETNX", "RENAME", "RENAMENX", "SETRANGE"]),
+    (STRINGS, &["COPY", "GETRANGE", "GETSET", "INCRBYFLOAT", "MSETNX", "RENAME", "RENAMENX", "SETRANGE"]),
 ];
 
 pub(super) fn look_up(name: &[u8]) -> Option<ErrorText> {

@@ -64,6 +64,8 @@ pub enum ProtocolError {
 const COUNT_LINE_BYTES_MAX: usize = 32;
 /// Room is made at once for an argument up to this length; a longer one grows with what really arrives.
 const RESERVE_BYTES_MAX: usize = 64 << 10;
+/// Room for so many arguments is kept for the next request.
+const ARGUMENTS_KEPT: usize = 1024;
 
 /// Cuts requests out of a buffer; remembers how far it came, so that a request in many pieces is read once.
 #[derive(Debug)]
@@ -119,12 +121,6 @@ impl Parser {
         }
     }
 
-    /// Whether a request is begun and not complete.
-    #[must_use]
-    pub fn is_inside_a_request(&self) -> bool {
-        self.missing.is_some()
-    }
-
     fn arguments(&mut self, buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError> {
         while self.missing.is_some_and(|missing| self.arguments.len() < missing) {
             let length = match self.bulk {
@@ -167,6 +163,8 @@ impl Parser {
         }
         let whole = buffer.split_to(self.read).freeze();
         let request = self.arguments.drain(..).map(|range| whole.slice(range)).collect();
+        // One request of very many arguments must not cost memory for as long as the connection lives.
+        self.arguments.shrink_to(ARGUMENTS_KEPT);
         (self.missing, self.read, self.bytes) = (None, 0, 0);
         Ok(Some(request))
     }

@@ -3,6 +3,7 @@
 //! Requests are submitted as they come in, without waiting for earlier replies, up to the bounds of [`Settings`](super::Settings).
 //! At a bound the socket is not read any more, so that a client that does not take its replies holds up only itself.
 
+mod idle;
 mod queue;
 
 use super::{Backend, Control, Shared, error, local, session::Session, stopped};
@@ -83,6 +84,10 @@ impl<B: Backend> Connection<B> {
                 // More replies of the same turn are probably on their way: one system call for all of them.
                 has_yielded = true;
                 tokio::task::yield_now().await;
+            }
+            if self.pending.is_empty() {
+                idle::give_back(&mut self.input);
+                idle::give_back(&mut self.out);
             }
             let reads = !self.session.ends && !self.input_ended && self.has_room();
             if reads {

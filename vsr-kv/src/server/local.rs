@@ -29,6 +29,10 @@ pub(crate) enum Local {
     Time,
 }
 
+/// `CONFIG GET` compares every pattern with every name, on a thread that replicas share: both bounds are far above what the names need.
+const PATTERNS_MAX: usize = 32;
+const PATTERN_BYTES_MAX: usize = 64;
+
 /// The version of Redis whose commands these are: what clients decide by.
 pub(super) const REDIS_VERSION: &str = "7.4.0";
 
@@ -193,6 +197,13 @@ fn config<B: Backend>(words: &[Bytes], shared: &Shared<B>, writer: &mut Writer<'
     if words.len() < 3 {
         return Err(wrong_arity("config|get"));
     }
+    let patterns = &words[2..];
+    if patterns.len() > PATTERNS_MAX || patterns.iter().any(|pattern| pattern.len() > PATTERN_BYTES_MAX) {
+        return Err(format!(
+            "ERR CONFIG GET takes at most {PATTERNS_MAX} patterns of at most {PATTERN_BYTES_MAX} bytes"
+        )
+        .into());
+    }
     let known = [
         ("appendonly", "no".to_owned()),
         ("databases", "1".to_owned()),
@@ -203,7 +214,7 @@ fn config<B: Backend>(words: &[Bytes], shared: &Shared<B>, writer: &mut Writer<'
     ];
     let wanted: Vec<_> = known
         .iter()
-        .filter(|(name, _)| words[2..].iter().any(|pattern| matches(pattern, name.as_bytes())))
+        .filter(|(name, _)| patterns.iter().any(|pattern| matches(pattern, name.as_bytes())))
         .collect();
     writer.map(wanted.len());
     for (name, value) in wanted {

@@ -102,6 +102,8 @@ async fn orders_for_the_group_wait_for_earlier_commands_and_need_dev_mode() {
     let fake = Fake::default();
     let mut peer = start(&fake).await.connect().await;
     peer.send("GET held\r\nVSR.HEAL\r\n").await;
+    // Both were in one read, so the order was seen too.
+    fake.wait_until_held().await;
     assert_eq!(fake.orders(), []);
     fake.release().await;
     peer.expect("$-1\r\n+OK\r\n").await;
@@ -198,6 +200,41 @@ async fn a_client_that_takes_no_replies_is_not_read_any_more() {
     fake.release().await;
     let expected: String = (1..=20).map(|number| format!(":{number}\r\n")).collect();
     peer.expect(&format!("$-1\r\n{expected}")).await;
+}
+
+#[tokio::test]
+async fn a_client_of_large_replies_has_fewer_requests_under_way() {
+    let fake = Fake::default();
+    let settings = Settings { pending_bytes_max: 1 << 20, ..Settings::default() };
+    let mut peer = start_with(&fake, settings).await.connect().await;
+    let twenty = format!("GET held\r\n{}", "INCR n\r\n".repeat(20));
+    peer.send(&twenty).await;
+    fake.wait_until_executed(20).await;
+    fake.release().await;
+    let first: String = (1..=20).map(|number| format!(":{number}\r\n")).collect();
+    peer.expect(&format!("$-1\r\n{first}")).await;
+    let value = "v".repeat(256 << 10);
+    peer.send(&format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{value}\r\nGET k\r\n", value.len())).await;
+    peer.expect(&format!("+OK\r\n${}\r\n{value}\r\n", value.len())).await;
+    let before = fake.executed();
+    peer.send(&twenty).await;
+    fake.wait_until_executed(before + 3).await;
+    // Four replies of that size would be as much as may wait.
+    assert_eq!(fake.executed(), before + 3);
+    fake.release().await;
+    let second: String = (21..=40).map(|number| format!(":{number}\r\n")).collect();
+    peer.expect(&format!("$-1\r\n{second}")).await;
+}
+
+#[tokio::test]
+async fn patterns_that_would_cost_much_time_are_refused() {
+    let mut peer = start(&Fake::default()).await.connect().await;
+    let refused = "-ERR CONFIG GET takes at most 32 patterns of at most 64 bytes";
+    peer.exchange(&format!("CONFIG GET {}", "*".repeat(65)), refused).await;
+    peer.exchange(&format!("CONFIG GET{}", " *".repeat(33)), refused).await;
+    let longest = format!("{}save", "*".repeat(60));
+    peer.exchange(&format!("CONFIG GET{}", format!(" {longest}").repeat(32)), "*2\r\n$4\r\nsave\r\n$0\r\n")
+        .await;
 }
 
 #[tokio::test]

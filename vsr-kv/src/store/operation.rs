@@ -93,7 +93,7 @@ pub enum Operation {
     },
     /// `DBSIZE`.
     Size,
-    /// `FLUSHDB`.
+    /// `FLUSHDB` and `FLUSHALL`.
     Flush,
     /// `CAS key old new`: 1 if the value was `old` and is `new` now, 0 if it is another, nil if the key is missing.
     CompareAndSet {

@@ -12,7 +12,8 @@ const PART_BYTES_MAX: usize = 16 * VALUE_BYTES_MAX;
 
 impl Snapshot for Store {
     fn snapshot(&self) -> Frozen {
-        // Keys and values are shared, not copied; writing them out can take its time.
+        // A map of its own, as the view must not change however late it is written; keys and values are shared, not copied. The
+        // replica writes it out at once, on its own task, and does nothing else meanwhile.
         let values = self.values.clone();
         Frozen::new(move |to| write(&values, to))
     }

@@ -6,8 +6,11 @@ mod program;
 mod wire;
 
 use std::time::Duration;
-use vsr_actor::{Config, ReplicaId};
-use vsr_kv::{dev::Dev, server::Settings};
+use vsr_actor::ReplicaId;
+use vsr_kv::{
+    dev::{self, Dev},
+    server::Settings,
+};
 
 /// Three replicas that notice a dead primary quickly.
 async fn dev() -> Dev {
@@ -16,7 +19,7 @@ async fn dev() -> Dev {
 
 /// The same, with clients that give up after `deadline`.
 async fn dev_with(deadline: Duration) -> Dev {
-    let mut config = Config::default();
+    let mut config = dev::config();
     config.heartbeat_interval = Duration::from_millis(20);
     config.heartbeat_timeout = Duration::from_millis(100);
     config.client.deadline = deadline;
@@ -25,7 +28,7 @@ async fn dev_with(deadline: Duration) -> Dev {
 
 /// Three replicas with the time-outs a user has: for tests that keep the machine busy rather than wait for a failover.
 async fn patient_dev() -> Dev {
-    Dev::start(0, Config::default(), Settings::default()).await.expect("free ports and a valid configuration")
+    Dev::start(0, dev::config(), Settings::default()).await.expect("free ports and a valid configuration")
 }
 
 /// The primary and the two others.

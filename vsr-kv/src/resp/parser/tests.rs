@@ -160,3 +160,13 @@ fn pure_noise_never_panics() {
         let _ = whole(&request);
     }
 }
+
+#[test]
+fn many_arguments_cost_memory_only_while_they_come_in() {
+    let limits = Limits { arguments_max: 64 * ARGUMENTS_KEPT, ..Limits::default() };
+    let (mut parser, count) = (Parser::new(limits), limits.arguments_max);
+    let mut buffer = BytesMut::from(&*format!("*{count}\r\n{}", "$1\r\nx\r\n".repeat(count)));
+    let request = parser.next(&mut buffer).expect("well-formed").expect("complete");
+    assert_eq!(request.len(), count);
+    assert!(parser.arguments.capacity() <= 2 * ARGUMENTS_KEPT);
+}

@@ -128,3 +128,35 @@ fn write(reply: &Reply, writer: &mut Writer<'_>) {
         Reply::Error(error) => writer.error(&error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{Ready, ready};
+
+    type Instant = Ready<Result<Reply, RequestError>>;
+
+    /// How many requests of ten bytes fit under a bound; takes their replies, too.
+    async fn room(queue: &mut Queue<Instant>, bytes_max: usize) -> usize {
+        while queue.bytes() < bytes_max {
+            queue.push_ticket(ready(Ok(Reply::Nil)), Protocol::Resp2, 10);
+        }
+        let count = queue.len();
+        while !queue.is_empty() {
+            queue.next().await;
+        }
+        assert_eq!(queue.bytes(), 0);
+        count
+    }
+
+    #[tokio::test]
+    async fn after_a_large_reply_fewer_requests_are_under_way() {
+        let (reply_bytes, bytes_max) = (1 << 20, 4 << 20);
+        let mut queue = Queue::new();
+        assert_eq!(room(&mut queue, bytes_max).await, bytes_max.div_ceil(REPLY_BYTES + 10));
+        let reply = Reply::Bulk(vec![b'v'; reply_bytes].into());
+        queue.push_ticket(ready(Ok(reply)), Protocol::Resp2, 10);
+        queue.next().await;
+        assert_eq!(room(&mut queue, bytes_max).await, bytes_max.div_ceil(reply_bytes + 10));
+    }
+}
