@@ -13,7 +13,7 @@ use std::{
 use vsr_core::{Mutation, Mutations};
 use vsr_test::{
     measure::{Load, failover, throughput},
-    mutants::{MUTANTS, hunt},
+    mutants::{MUTANTS, table},
     simulation::{Options, Report, Totals, run},
 };
 
@@ -111,26 +111,19 @@ fn measured(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) 
 }
 
 fn mutants() -> ExitCode {
+    // A panic is one way for a mutant to die, told in its row.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut survivors = 0;
-    println!("{:12} {:32} {:52} outcome", "rule", "switch", "scenario");
-    for mutant in MUTANTS {
-        let outcome = match hunt(mutant) {
-            Ok(Some(failure)) => format!("killed, {failure}"),
-            Ok(None) => {
-                survivors += 1;
-                "SURVIVED".into()
-            }
-            Err(error) => {
-                survivors += 1;
-                format!("not run: {error}")
-            }
-        };
-        let short: String = outcome.chars().take(160).collect();
-        println!("{:12} {:32} {:52} {short}", mutant.rule, mutant.mutation.name(), mutant.scenario);
+    match table() {
+        Ok((table, survivors)) => {
+            print!("{table}");
+            println!("\n{} mutants, {survivors} survived or died of something else", MUTANTS.len());
+            if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
     }
-    println!("{} mutants, {survivors} survived", MUTANTS.len());
-    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn scenarios(files: &[PathBuf]) -> ExitCode {

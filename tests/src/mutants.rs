@@ -1,62 +1,198 @@
-//! Every rule that can be switched off, and the scenario that must notice.
+//! Every rule that can be switched off, who must notice, and how.
 
-use crate::scenario;
-use std::fs;
-use vsr_core::{Mutation, Mutations};
+mod hunt;
+
+pub use hunt::{Outcome, hunt, table};
+
+use vsr_core::Mutation;
 
 /// A rule, what is done without it, and who notices.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutant {
     /// The rule or decision.
     pub rule: &'static str,
-    /// The switch.
-    pub mutation: Mutation,
-    /// The scenario that fails without the rule.
-    pub scenario: &'static str,
+    /// What is switched off.
+    pub switch: Switch,
+    /// Who notices.
+    pub killer: Killer,
+    /// What exactly must go wrong: a mutant that dies of something else proves nothing about its rule.
+    pub kill: Kill,
 }
 
-const fn mutant(rule: &'static str, mutation: Mutation, scenario: &'static str) -> Mutant {
-    Mutant { rule, mutation, scenario }
+/// What is switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// A rule of the core.
+    Core(Mutation),
+}
+
+/// The test that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killer {
+    /// A file in `tests/scenarios`, without its ending.
+    Scenario(&'static str),
+}
+
+/// How a mutant must die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// A checker finds its property broken: its name as in `Violation::property`.
+    Property(&'static str),
+    /// A claim of the scenario is untrue: the text behind `expect`.
+    Claim(&'static str),
+    /// An invariant of the core does not hold: what its assertion says.
+    Invariant(&'static str),
+}
+
+impl Switch {
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Core(mutation) => mutation.name(),
+        }
+    }
+}
+
+impl Killer {
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scenario(name) => name,
+        }
+    }
+}
+
+const fn mutant(rule: &'static str, mutation: Mutation, scenario: &'static str, kill: Kill) -> Mutant {
+    Mutant { rule, switch: Switch::Core(mutation), killer: Killer::Scenario(scenario), kill }
+}
+
+const fn property(name: &'static str) -> Kill {
+    Kill::Property(name)
+}
+
+const fn claim(text: &'static str) -> Kill {
+    Kill::Claim(text)
+}
+
+const fn invariant(text: &'static str) -> Kill {
+    Kill::Invariant(text)
 }
 
 /// All of them.
 pub const MUTANTS: &[Mutant] = &[
-    mutant("B3", Mutation::AcceptHigherPrepare, "prepare_of_a_higher_view_is_not_appended"),
-    mutant("C6", Mutation::ChooseByOp, "log_is_chosen_by_log_view_before_op"),
-    mutant("C6", Mutation::ChooseLast, "log_is_chosen_from_all_do_view_changes"),
-    mutant("A3", Mutation::CountDuplicateVotes, "duplicate_do_view_change_is_one_vote"),
-    mutant("A3", Mutation::CountDuplicateAcks, "duplicate_prepare_ok_is_one_acknowledgement"),
-    mutant("B4", Mutation::AckAcrossViews, "acknowledgement_of_an_older_view_does_not_count"),
-    mutant("B7", Mutation::LowerCommit, "commit_number_never_falls"),
-    mutant("B6", Mutation::CommitOwnSuffix, "commit_of_a_newer_view_is_not_for_the_old_log"),
-    mutant("C8", Mutation::AcceptOldStartView, "start_view_of_an_older_view_is_ignored"),
-    mutant("C8", Mutation::KeepLongerLog, "longer_log_gives_way_to_a_shorter_one"),
-    mutant("D2", Mutation::TruncateWhenAsking, "asking_for_state_changes_nothing"),
-    mutant("D2", Mutation::EagerView, "newer_view_is_taken_with_its_log"),
-    mutant("decision 4", Mutation::InstallPartialView, "part_of_a_newer_view_is_not_installed"),
-    mutant("decision 5", Mutation::StageOtherViews, "committed_entries_of_another_view_are_not_staged"),
-    mutant("H1", Mutation::SessionAtAppend, "request_that_a_view_change_dropped_is_taken_again"),
-    mutant("H5, H6", Mutation::ForgetSessions, "retry_after_failover_is_answered_from_the_table"),
-    mutant("F1", Mutation::AckBeforePersisted, "acknowledgement_waits_for_the_disk"),
-    mutant("A4, F1", Mutation::OwnVoteBeforePersisted, "own_vote_waits_for_the_disk"),
-    mutant("F1", Mutation::DoViewChangeBeforePersisted, "do_view_change_waits_for_the_disk"),
-    mutant("decision 12", Mutation::SkipBootstrap, "wiped_replica_cannot_found_a_second_group"),
-    mutant("C10", Mutation::PrimaryResumes, "restarted_primary_does_not_resume_its_view"),
-    mutant("B11", Mutation::NoRetransmission, "lost_prepare_is_sent_again"),
-    mutant("B2, D1", Mutation::NoStateTransfer, "gap_is_filled_by_state_transfer"),
-    mutant("C1", Mutation::NoViewChangeTimeout, "next_primary_is_dead_too"),
-    mutant("decision 2", Mutation::NoStartViewAnswer, "replica_left_behind_is_told_of_the_view"),
-    mutant("B6", Mutation::HeartbeatWithoutCommit, "heartbeat_tells_the_commit_number"),
-    mutant("C11", Mutation::NoAbdication, "primary_that_hears_nobody_abdicates"),
-    mutant("B9", Mutation::ForwardForwarded, "forwarded_request_is_not_passed_on"),
+    mutant(
+        "B3",
+        Mutation::AcceptHigherPrepare,
+        "prepare_of_a_higher_view_is_not_appended",
+        property("J7 comparable"),
+    ),
+    mutant("C6", Mutation::ChooseByOp, "log_is_chosen_by_log_view_before_op", property("J3 durability")),
+    mutant("C6", Mutation::ChooseLast, "log_is_chosen_from_all_do_view_changes", property("J3 durability")),
+    mutant(
+        "A3",
+        Mutation::CountDuplicateVotes,
+        "duplicate_do_view_change_is_one_vote",
+        property("J3 durability"),
+    ),
+    mutant(
+        "A3",
+        Mutation::CountDuplicateAcks,
+        "duplicate_prepare_ok_is_one_acknowledgement",
+        property("J3 durability"),
+    ),
+    mutant(
+        "B4",
+        Mutation::AckAcrossViews,
+        "acknowledgement_of_an_older_view_does_not_count",
+        property("J3 durability"),
+    ),
+    mutant("B7", Mutation::LowerCommit, "commit_number_never_falls", property("J6 monotone")),
+    mutant(
+        "B6",
+        Mutation::CommitOwnSuffix,
+        "commit_of_a_newer_view_is_not_for_the_old_log",
+        property("J2 prefix"),
+    ),
+    mutant(
+        "C8",
+        Mutation::AcceptOldStartView,
+        "start_view_of_an_older_view_is_ignored",
+        property("J6 monotone"),
+    ),
+    mutant("C8", Mutation::KeepLongerLog, "longer_log_gives_way_to_a_shorter_one", claim("R0 op 1")),
+    mutant("D2", Mutation::TruncateWhenAsking, "asking_for_state_changes_nothing", property("J3 durability")),
+    mutant("D2", Mutation::EagerView, "newer_view_is_taken_with_its_log", property("J7 comparable")),
+    mutant(
+        "decision 4",
+        Mutation::InstallPartialView,
+        "part_of_a_newer_view_is_not_installed",
+        invariant("the log reaches the op at which its view started"),
+    ),
+    mutant(
+        "decision 5",
+        Mutation::StageOtherViews,
+        "committed_entries_of_another_view_are_not_staged",
+        property("J2 prefix"),
+    ),
+    mutant(
+        "H1",
+        Mutation::SessionAtAppend,
+        "request_that_a_view_change_dropped_is_taken_again",
+        claim("c1 1 answered"),
+    ),
+    mutant(
+        "H5, H6",
+        Mutation::ForgetSessions,
+        "retry_after_failover_is_answered_from_the_table",
+        property("J9 exactly once"),
+    ),
+    mutant("F1", Mutation::AckBeforePersisted, "acknowledgement_waits_for_the_disk", property("J8 promises")),
+    mutant(
+        "A4, F1",
+        Mutation::OwnVoteBeforePersisted,
+        "own_vote_waits_for_the_disk",
+        property("J3 durability"),
+    ),
+    mutant(
+        "F1",
+        Mutation::DoViewChangeBeforePersisted,
+        "do_view_change_waits_for_the_disk",
+        property("J8 promises"),
+    ),
+    mutant(
+        "decision 12",
+        Mutation::SkipBootstrap,
+        "wiped_replica_cannot_found_a_second_group",
+        property("J3 durability"),
+    ),
+    mutant(
+        "C10",
+        Mutation::PrimaryResumes,
+        "restarted_primary_does_not_resume_its_view",
+        property("J5 one primary"),
+    ),
+    mutant("B11", Mutation::NoRetransmission, "lost_prepare_is_sent_again", claim("c1 1 answered")),
+    mutant("B2, D1", Mutation::NoStateTransfer, "gap_is_filled_by_state_transfer", claim("R2 op 3")),
+    mutant("C1", Mutation::NoViewChangeTimeout, "next_primary_is_dead_too", claim("R2 primary")),
+    mutant(
+        "decision 2",
+        Mutation::NoStartViewAnswer,
+        "replica_left_behind_is_told_of_the_view",
+        claim("R2 view 1"),
+    ),
+    mutant(
+        "B6",
+        Mutation::HeartbeatWithoutCommit,
+        "heartbeat_tells_the_commit_number",
+        claim("R1 executed 1 put x 1"),
+    ),
+    mutant("C11", Mutation::NoAbdication, "primary_that_hears_nobody_abdicates", claim("R1 primary")),
+    mutant(
+        "B9",
+        Mutation::ForwardForwarded,
+        "forwarded_request_is_not_passed_on",
+        claim("not sent R2->R0 Request"),
+    ),
 ];
-
-/// Runs the scenario of a mutant without its rule. What failed, or nothing if the mutant survived.
-///
-/// # Errors
-/// When the scenario cannot be read.
-pub fn hunt(mutant: &Mutant) -> std::io::Result<Option<scenario::Failure>> {
-    let path = scenario::directory().join(mutant.scenario).with_extension("txt");
-    let text = fs::read_to_string(path)?;
-    Ok(scenario::run(&text, Mutations::default().with(mutant.mutation)).err())
-}

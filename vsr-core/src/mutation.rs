@@ -84,17 +84,20 @@ mutations! {
 /// The rules that are switched off.
 #[cfg(feature = "inject")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mutations(u64);
+pub struct Mutations([u64; Mutation::ALL.len().div_ceil(64)]);
 
 #[cfg(feature = "inject")]
 impl Mutations {
     /// Switches one rule off.
     #[must_use]
-    pub fn with(self, mutation: Mutation) -> Self {
-        Self(self.0 | 1 << mutation as u64)
+    pub fn with(mut self, mutation: Mutation) -> Self {
+        let bit = mutation as usize;
+        self.0[bit / 64] |= 1 << (bit % 64);
+        self
     }
 
     pub(crate) fn contains(self, mutation: Mutation) -> bool {
-        self.0 & 1 << mutation as u64 != 0
+        let bit = mutation as usize;
+        self.0[bit / 64] & 1 << (bit % 64) != 0
     }
 }

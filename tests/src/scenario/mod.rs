@@ -33,13 +33,17 @@ use vsr_core::Mutations;
 pub struct Failure {
     /// Line of the command, from 1.
     pub line: usize,
+    /// How many commands it took, this one included.
+    pub steps: usize,
+    /// The command.
+    pub command: String,
     /// What is wrong.
     pub what: String,
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}: {}", self.line, self.what)
+        write!(f, "line {}: {}: {}", self.line, self.command, self.what)
     }
 }
 
@@ -78,6 +82,7 @@ pub fn names(directory: &Path) -> std::io::Result<Vec<String>> {
 pub fn run(text: &str, mutations: Mutations) -> Result<String, Failure> {
     let mut stage = Stage::new(mutations);
     let mut output = String::new();
+    let mut steps = 0;
     for (index, line) in text.lines().enumerate() {
         if line.starts_with(' ') {
             continue;
@@ -87,13 +92,14 @@ pub fn run(text: &str, mutations: Mutations) -> Result<String, Failure> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
+        steps += 1;
         let result = catch_unwind(AssertUnwindSafe(|| commands::execute(&mut stage, line)));
         let result = result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
             Err(format!("panic: {}", text.unwrap_or_default()))
         });
-        result.map_err(|what| Failure { line: index + 1, what: format!("{line}: {what}") })?;
+        result.map_err(|what| Failure { line: index + 1, steps, command: line.into(), what })?;
         for line in stage.take_transcript() {
             output += &format!("  {line}\n");
         }
