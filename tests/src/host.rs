@@ -3,11 +3,11 @@
 use crate::{
     checkers::{Checkers, Violation},
     disk::Disk,
-    machine::Machine,
+    subject::{Hosted, Subject},
     trace::{Trace, describe, describe_entry, fingerprint},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, mem};
+use std::{collections::BTreeMap, mem, rc::Rc};
 use vsr_core::{
     Answer, Asked, Config, Effect, Entry, Input, Lookup, Message, Now, OpNumber, Origin, Replica, ReplicaId,
     Status, StopReason, Time, WriteId,
@@ -66,7 +66,8 @@ pub struct Host {
     pub(crate) index: usize,
     pub(crate) config: Config,
     pub(crate) core: Option<Replica>,
-    pub(crate) machine: Machine,
+    subject: Rc<dyn Subject>,
+    pub(crate) machine: Box<dyn Hosted>,
     pub(crate) disk: Disk,
     pub(crate) storage: Storage,
     pub(crate) stopped: Option<StopReason>,
@@ -87,12 +88,13 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(index: usize, config: Config, storage: Storage) -> Self {
+    pub(crate) fn new(index: usize, config: Config, storage: Storage, subject: Rc<dyn Subject>) -> Self {
         Self {
             index,
             config,
             core: None,
-            machine: Machine::default(),
+            machine: subject.machine(),
+            subject,
             disk: Disk::default(),
             storage,
             stopped: None,
@@ -123,8 +125,8 @@ impl Host {
 
     /// Its state machine.
     #[must_use]
-    pub fn machine(&self) -> &Machine {
-        &self.machine
+    pub fn machine(&self) -> &dyn Hosted {
+        &*self.machine
     }
 
     /// Its storage.
@@ -159,7 +161,7 @@ impl Host {
         watch: &mut Watch<'_>,
     ) -> Result<(), Violation> {
         self.boots += 1;
-        self.machine = Machine::default();
+        self.machine = self.subject.machine();
         self.applied = OpNumber(0);
         self.next_tick = None;
         self.history.clear();
@@ -220,7 +222,7 @@ impl Host {
                 }
                 self.carry_out(effect, out, watch)?;
             }
-            self.report_alarm();
+            self.report_alarm()?;
             let mut follow_ups = mem::take(&mut self.follow_ups);
             for input in follow_ups.drain(..) {
                 let Some(core) = &mut self.core else { continue };
@@ -278,13 +280,13 @@ impl Host {
             }
             Effect::TakeSnapshot { op } => {
                 watch.trace.fold(op.0);
-                self.follow_ups.push(Input::SnapshotTaken { op, state: self.machine.snapshot() });
+                self.follow_ups.push(Input::SnapshotTaken { op, state: self.machine.snapshot()? });
             }
             Effect::InstallSnapshot(snapshot) => {
                 watch.trace.fold(snapshot.op.0);
                 watch.trace.note(|| format!("  {id} installs snapshot {}", snapshot.op));
-                self.machine = Machine::restore(snapshot.state.bytes());
-                watch.checkers.on_install(self.index, &snapshot, self.machine.digest())?;
+                self.machine.restore(snapshot.state.bytes())?;
+                watch.checkers.on_install(self.index, &snapshot, &*self.machine)?;
                 self.applied = snapshot.op;
                 self.resolve_waiters(out);
             }
@@ -324,7 +326,6 @@ impl Host {
                 ));
             }
             self.applied = op;
-            let operation = entry.operation(index);
             let origin = entry.origin(index);
             let asked = match origin {
                 Origin::Request { session, request, .. } => Some(Asked::Request(session, request)),
@@ -336,8 +337,8 @@ impl Host {
                     ));
                 }
             };
-            let reply = self.machine.apply(op, entry.timestamp(index), asked.map(|_| &operation[..]));
-            watch.checkers.on_apply(self.index, entry, index, &reply, self.machine.digest())?;
+            let reply = self.machine.apply(entry, index)?;
+            watch.checkers.on_apply(self.index, entry, index, &reply, &*self.machine)?;
             if let Some(core) = &mut self.core {
                 core.applied(op, &reply);
             }
@@ -349,7 +350,7 @@ impl Host {
                 ));
             }
             if self.observed {
-                self.history.push((op, operation));
+                self.history.push((op, entry.operation(index)));
                 out.commits.push((entry.clone(), index, reply));
             }
         }
@@ -386,12 +387,13 @@ impl Host {
     }
 
     /// Tells the core what the machine wants of time, when that changed (decision 16).
-    fn report_alarm(&mut self) {
-        let wanted = self.machine.next_tick();
+    fn report_alarm(&mut self) -> Result<(), Violation> {
+        let wanted = self.machine.next_tick()?;
         if wanted != self.next_tick {
             self.next_tick = wanted;
             self.follow_ups.push(Input::NextTick(wanted));
         }
+        Ok(())
     }
 }
 

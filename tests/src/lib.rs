@@ -18,6 +18,7 @@ pub mod mutants;
 pub mod prng;
 pub mod scenario;
 pub mod simulation;
+pub mod subject;
 pub mod trace;
 pub mod world;
 

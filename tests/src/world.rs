@@ -6,9 +6,10 @@ use crate::{
     disk::Disk,
     host::{Host, Outbox, Storage, Watch},
     prng::Prng,
+    subject::Subject,
     trace::Trace,
 };
-use std::mem;
+use std::{mem, rc::Rc};
 use vsr_core::{Config, Input, Now, WriteId};
 
 /// Replicas, checkers and trace.
@@ -28,10 +29,16 @@ pub struct World {
 impl World {
     /// A world of replicas that are all down, on empty disks.
     #[must_use]
-    pub fn new(configs: Vec<Config>, storage: Storage, trace: Trace, seed: u64) -> Self {
-        let checkers = Checkers::new(configs.len(), &configs[0].limits);
-        let hosts =
-            configs.into_iter().enumerate().map(|(i, config)| Host::new(i, config, storage)).collect();
+    pub fn new(
+        configs: Vec<Config>,
+        storage: Storage,
+        trace: Trace,
+        seed: u64,
+        subject: &Rc<dyn Subject>,
+    ) -> Self {
+        let checkers = Checkers::new(configs.len(), &configs[0].limits, subject.model());
+        let host = |(i, config)| Host::new(i, config, storage, Rc::clone(subject));
+        let hosts = configs.into_iter().enumerate().map(host).collect();
         Self { hosts, checkers, trace, steps: 0, entropy: Prng::new(seed) }
     }
 

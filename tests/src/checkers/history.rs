@@ -2,7 +2,7 @@
 //! state. One model of the machine executes every operation once, when the first replica does.
 
 use super::Violation;
-use crate::machine::Machine;
+use crate::subject::Hosted;
 use bytes::Bytes;
 use vsr_core::{Entry, OpNumber, Origin};
 
@@ -11,12 +11,14 @@ struct Executed {
     origin: Origin,
     timestamp: u64,
     reply: Bytes,
-    digest: u64,
+    digest: Option<u128>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Histories {
-    model: Machine,
+    model: Box<dyn Hosted>,
+    /// The digest of the state before the first operation.
+    initial: Option<u128>,
     last: OpNumber,
     last_timestamp: u64,
     count: u64,
@@ -25,6 +27,11 @@ pub(super) struct Histories {
 }
 
 impl Histories {
+    pub(super) fn new(model: Box<dyn Hosted>) -> Self {
+        let initial = model.digest().ok().flatten();
+        Self { model, initial, last: OpNumber(0), last_timestamp: 0, count: 0, ops: Vec::new() }
+    }
+
     pub(super) fn executed(&self) -> u64 {
         self.count
     }
@@ -39,13 +46,14 @@ impl Histories {
         entry: &Entry,
         index: usize,
         reply: &Bytes,
-        digest: u64,
+        machine: &dyn Hosted,
     ) -> Result<(), Violation> {
         let op = OpNumber(entry.first().0 + index as u64);
         let (origin, timestamp) = (entry.origin(index), entry.timestamp(index));
         if op > self.last {
-            self.execute(op, entry, index);
+            self.execute(op, entry, index)?;
         }
+        let digest = machine.digest()?;
         let same = match self.ops.get(op.0 as usize).and_then(Option::as_ref) {
             None => false,
             Some(model) => {
@@ -60,31 +68,35 @@ impl Histories {
         }
         let model = self.ops.get(op.0 as usize).cloned().flatten();
         let what = format!(
-            "replica {replica} at {op}: {origin:?} at {timestamp} -> {reply:?} digest {digest:x}; the model: {model:x?}"
+            "replica {replica} at {op}: {origin:?} at {timestamp} -> {reply:?} digest {digest:x?}; the model: {model:x?}"
         );
         Err(Violation::new("J2 prefix", what))
     }
 
-    pub(super) fn on_install(&mut self, replica: usize, op: OpNumber, digest: u64) -> Result<(), Violation> {
+    pub(super) fn on_install(
+        &mut self,
+        replica: usize,
+        op: OpNumber,
+        machine: &dyn Hosted,
+    ) -> Result<(), Violation> {
         // The snapshot's op may be a registration: the digest is that of the last op before it that was executed.
         let up_to = (op.0 as usize + 1).min(self.ops.len());
-        let model = self.ops[..up_to].iter().rev().flatten().next().map_or(0, |executed| executed.digest);
-        if model == digest {
+        let model = self.ops[..up_to].iter().rev().flatten().next();
+        if model.map_or(self.initial, |executed| executed.digest) == machine.digest()? {
             return Ok(());
         }
         let what = format!("replica {replica} installs a snapshot of {op} that is not the state at {op}");
         Err(Violation::new("J2 prefix", what))
     }
 
-    fn execute(&mut self, op: OpNumber, entry: &Entry, index: usize) {
+    fn execute(&mut self, op: OpNumber, entry: &Entry, index: usize) -> Result<(), Violation> {
         let (origin, timestamp) = (entry.origin(index), entry.timestamp(index));
-        let operation = entry.operation(index);
-        let is_tick = matches!(origin, Origin::Tick);
         assert!(timestamp > self.last_timestamp, "replicated time moves on with every op (rule B8)");
-        let reply = self.model.apply(op, timestamp, (!is_tick).then_some(&operation[..]));
+        let reply = self.model.apply(entry, index)?;
         self.ops.resize(op.0 as usize + 1, None);
-        self.ops[op.0 as usize] = Some(Executed { origin, timestamp, reply, digest: self.model.digest() });
+        self.ops[op.0 as usize] = Some(Executed { origin, timestamp, reply, digest: self.model.digest()? });
         (self.last, self.last_timestamp) = (op, timestamp);
         self.count += 1;
+        Ok(())
     }
 }

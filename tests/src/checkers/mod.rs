@@ -15,7 +15,7 @@ mod uniqueness;
 
 pub use coverage::Coverage;
 
-use crate::{disk::Disk, host::Host};
+use crate::{disk::Disk, host::Host, subject::Hosted};
 use bytes::Bytes;
 use std::fmt;
 use vsr_core::{
@@ -65,12 +65,12 @@ pub struct Checkers {
 }
 
 impl Checkers {
-    /// Checkers for a group.
+    /// Checkers for a group, with the machine that theirs are compared with.
     #[must_use]
-    pub fn new(replicas: usize, limits: &Limits) -> Self {
+    pub fn new(replicas: usize, limits: &Limits, model: Box<dyn Hosted>) -> Self {
         Self {
             agreement: agreement::Agreement::new(replicas),
-            history: history::Histories::default(),
+            history: history::Histories::new(model),
             durability: durability::Durability::new(replicas),
             uniqueness: uniqueness::Uniqueness::default(),
             leadership: leadership::Leadership::new(replicas),
@@ -151,10 +151,10 @@ impl Checkers {
         &mut self,
         replica: usize,
         snapshot: &Snapshot,
-        digest: u64,
+        machine: &dyn Hosted,
     ) -> Result<(), Violation> {
         self.sessions.on_snapshot(replica, snapshot)?;
-        self.history.on_install(replica, snapshot.op, digest)
+        self.history.on_install(replica, snapshot.op, machine)
     }
 
     pub(crate) fn on_apply(
@@ -163,9 +163,9 @@ impl Checkers {
         entry: &Entry,
         index: usize,
         reply: &Bytes,
-        digest: u64,
+        machine: &dyn Hosted,
     ) -> Result<(), Violation> {
-        self.history.on_apply(replica, entry, index, reply, digest)?;
+        self.history.on_apply(replica, entry, index, reply, machine)?;
         self.exactly_once.on_apply(entry, index)
     }
 

@@ -72,7 +72,7 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
             Ok((found == wanted, found.into()))
         }
         ["value", name, value] => {
-            let found = host.machine().value(name).map_or("nil".into(), |value| value.to_string());
+            let found = host.machine().value(name).unwrap_or_else(|| "nil".into());
             Ok((found == value, found))
         }
         ["executed", times, ref operation @ ..] => {
@@ -110,7 +110,13 @@ fn client_claim(stage: &Stage, name: &str, what: &[&str]) -> Result<(bool, Strin
 fn agreement(stage: &Stage) -> (bool, String) {
     let of = |host: &crate::host::Host| {
         host.status().map(|status| {
-            (status_name(status.status), status.view, status.op, status.commit, host.machine().digest())
+            (
+                status_name(status.status),
+                status.view,
+                status.op,
+                status.commit,
+                host.machine().digest().ok().flatten(),
+            )
         })
     };
     let all: Vec<_> = stage.world.hosts.iter().map(of).collect();

@@ -4,10 +4,11 @@ use super::select::Selector;
 use crate::{
     client::{Client, Outcome},
     host::{Outbox, Storage},
+    subject::{Numbers, Subject},
     trace::{Trace, describe, describe_operation},
     world::World,
 };
-use std::{collections::BTreeMap, mem, time::Duration};
+use std::{collections::BTreeMap, mem, rc::Rc, time::Duration};
 use vsr_core::{
     Asked, ClientId, Config, Event, Input, Message, Mutations, Now, Origin, Request, SessionId, Time,
 };
@@ -47,11 +48,16 @@ pub(super) struct Stage {
     transcript: Vec<String>,
 }
 
+fn world(configs: Vec<Config>, seed: u64) -> World {
+    let subject: Rc<dyn Subject> = Rc::new(Numbers);
+    World::new(configs, Storage::Immediate, Trace::default(), seed, &subject)
+}
+
 impl Stage {
     pub(super) fn new(mutations: Mutations) -> Self {
         let nobody = Config::new(vsr_core::ReplicaId(0), Vec::new());
         Self {
-            world: World::new(vec![nobody], Storage::Immediate, Trace::default(), 0),
+            world: world(vec![nobody], 0),
             flights: Vec::new(),
             holds: Vec::new(),
             cuts: Vec::new(),
@@ -69,7 +75,7 @@ impl Stage {
 
     pub(super) fn raise(&mut self, configs: Vec<Config>) {
         self.clocks = vec![1_000_000_000; configs.len()];
-        self.world = World::new(configs, Storage::Immediate, Trace::default(), 1);
+        self.world = world(configs, 1);
         for host in &mut self.world.hosts {
             host.observed = true;
         }

@@ -1,13 +1,12 @@
 //! Clients: some quick, some slow, with windows, retries, moves and deaths.
 
-use super::{Event, Simulation, swarm::Swarm};
+use super::{Course, Event, swarm::Swarm};
 use crate::{
     checkers::Violation,
     client::{Client, Outcome},
     host::Heard,
     prng::Prng,
 };
-use bytes::Bytes;
 use vsr_core::{Asked, ClientId, Request};
 
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Workload {
     }
 }
 
-impl Simulation {
+impl Course {
     pub(super) fn wake_client(&mut self, client: usize) {
         if client >= self.workload.active {
             return;
@@ -96,7 +95,8 @@ impl Simulation {
         let burst = if draining { 0 } else { self.prng.range(1, 3) };
         for _ in 0..burst {
             if person.client.outstanding() < self.swarm.window {
-                requests.extend(person.client.invoke(operation(&mut self.prng), floor));
+                let operation = self.subject.operation(&mut self.prng, client);
+                requests.extend(person.client.invoke(operation, floor));
             }
         }
         let home = person.home;
@@ -134,15 +134,4 @@ impl Simulation {
         }
         Ok(())
     }
-}
-
-fn operation(prng: &mut Prng) -> Bytes {
-    let name = prng.below(5);
-    match prng.below(40) {
-        0 => format!("alarm {}", prng.range(1, 500)),
-        1..10 => format!("put x{name} {}", prng.below(1000)),
-        10..20 => format!("get x{name}"),
-        _ => format!("add x{name} {}", prng.range(1, 9)),
-    }
-    .into()
 }

@@ -1,11 +1,11 @@
 //! What breaks: machines, links, clocks of patience.
 
-use super::{Event, Simulation};
+use super::{Course, Event};
 use crate::checkers::Violation;
 use std::mem;
 use vsr_core::Input;
 
-impl Simulation {
+impl Course {
     /// Breaks something, and decides when the next thing breaks.
     pub(super) fn fault(&mut self) -> Result<(), Violation> {
         if !self.faults {

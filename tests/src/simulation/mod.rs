@@ -14,13 +14,14 @@ use crate::{
     checkers::{Coverage, Violation},
     host::Outbox,
     prng::Prng,
+    subject::{Numbers, Subject},
     trace::{Trace, describe},
     world::World,
 };
 use clients::Workload;
 use network::Network;
 use queue::{Event, Queue};
-use std::mem;
+use std::{mem, rc::Rc};
 use swarm::Swarm;
 use vsr_core::{Asked, Input, Message, Mutations, Now, Request, Time};
 
@@ -112,7 +113,8 @@ impl Site {
 
 /// One run.
 #[derive(Debug)]
-pub struct Simulation {
+pub struct Course {
+    subject: Rc<dyn Subject>,
     world: World,
     sites: Vec<Site>,
     network: Network,
@@ -131,7 +133,7 @@ pub struct Simulation {
     collected: Option<Vec<Message>>,
 }
 
-impl Simulation {
+impl Course {
     /// The run of a seed, about to begin.
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
@@ -139,7 +141,8 @@ impl Simulation {
         let swarm = Swarm::draw(&mut prng, options.replicas);
         let trace = if options.verbose { Trace::verbose() } else { Trace::default() };
         let configs = swarm.configs(options.mutations);
-        let world = World::new(configs, swarm.storage, trace, prng.bits());
+        let subject: Rc<dyn Subject> = Rc::new(Numbers);
+        let world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
         let site = |prng: &mut Prng| Site {
             clock_offset: prng.below(1 << 40),
             clock_ppm: prng.below(swarm.drift_ppm + 1),
@@ -151,6 +154,7 @@ impl Simulation {
             network: Network::new(swarm.replicas),
             workload: Workload::new(&swarm, &mut prng),
             queue: Queue::default(),
+            subject,
             world,
             swarm,
             prng,

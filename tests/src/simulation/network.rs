@@ -1,6 +1,6 @@
 //! Links between replicas: they lose, double, delay and reorder, and some are cut.
 
-use super::{Event, Simulation};
+use super::{Course, Event};
 use vsr_core::Message;
 
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl Network {
     }
 }
 
-impl Simulation {
+impl Course {
     pub(super) fn transmit(&mut self, from: usize, to: usize, message: Message) {
         if self.network.cut[from][to] {
             return;

@@ -1,6 +1,6 @@
 //! A run: bring the group up, break things, heal, demand progress, then demand rest.
 
-use super::{Event, Options, Simulation, Totals};
+use super::{Course, Event, Options, Totals};
 use crate::checkers::Violation;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use vsr_core::StatusName;
@@ -34,8 +34,8 @@ pub struct Report {
 /// Runs a seed to its end. A panic anywhere is a violation.
 #[must_use]
 pub fn run(seed: u64, options: Options) -> Report {
-    let mut simulation = Simulation::new(seed, options);
-    let result = catch_unwind(AssertUnwindSafe(|| simulation.run()));
+    let mut course = Course::new(seed, options);
+    let result = catch_unwind(AssertUnwindSafe(|| course.run()));
     let violation = match result {
         Ok(result) => result.err(),
         Err(panic) => {
@@ -46,26 +46,26 @@ pub fn run(seed: u64, options: Options) -> Report {
     };
     Report {
         seed,
-        totals: simulation.totals(),
-        trace_hash: simulation.trace().hash(),
+        totals: course.totals(),
+        trace_hash: course.trace().hash(),
         violation,
-        trace: simulation.trace().lines().map(String::from).collect(),
+        trace: course.trace().lines().map(String::from).collect(),
     }
 }
 
 /// Messages that the replicas of a seed send to each other: at most `count`, spread over the run.
 #[must_use]
 pub fn messages(seed: u64, options: Options, count: usize) -> Vec<vsr_core::Message> {
-    let mut simulation = Simulation::new(seed, options);
-    simulation.collected = Some(Vec::new());
+    let mut course = Course::new(seed, options);
+    course.collected = Some(Vec::new());
     // What went wrong, if anything did, is for others to tell; the messages were sent all the same.
-    let _ = simulation.run();
-    let all = simulation.collected.unwrap_or_default();
+    let _ = course.run();
+    let all = course.collected.unwrap_or_default();
     let step = (all.len() / count).max(1);
     all.into_iter().step_by(step).take(count).collect()
 }
 
-impl Simulation {
+impl Course {
     fn run(&mut self) -> Result<(), Violation> {
         for replica in 0..self.swarm.replicas {
             let at = self.prng.delay(self.swarm.heartbeat_timeout);
@@ -160,9 +160,9 @@ impl Simulation {
     }
 
     fn is_at_rest(&self) -> bool {
-        let mut states = self.world.hosts.iter().map(|host| (host.status(), host.machine().digest()));
+        let mut states = self.world.hosts.iter().map(|host| (host.status(), host.machine().digest().ok()));
         let Some((Some(first), digest)) = states.next() else { return false };
-        let same = |(status, other): (Option<vsr_core::Status>, u64)| {
+        let same = |(status, other): (Option<vsr_core::Status>, Option<Option<u128>>)| {
             status.is_some_and(|status| {
                 status.status == StatusName::Normal
                     && (status.view, status.op, status.commit) == (first.view, first.op, first.commit)
