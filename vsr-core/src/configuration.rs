@@ -17,7 +17,7 @@ pub struct Member {
 }
 
 /// What all replicas of a group agreed on before the first vote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Membership {
     /// Always 0 until reconfiguration exists.
     pub epoch: EpochNumber,
@@ -28,7 +28,7 @@ pub struct Membership {
 }
 
 /// The record every replica keeps beside its log: who it is, and which views it promised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Record {
     /// Cluster the storage was formatted for.
     pub cluster: ClusterId,

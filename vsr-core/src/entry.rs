@@ -125,6 +125,13 @@ impl Entry {
     }
 }
 
+/// Its hash stands for all that is in it.
+impl core::hash::Hash for Entry {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash.hash(state);
+    }
+}
+
 impl Link {
     fn compute_hash(&self) -> Hash {
         let mut hasher = Xxh3::new();

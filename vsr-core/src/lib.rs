@@ -60,6 +60,8 @@ pub use input::{Input, Restored};
 pub use message::{Body, Bootstrap, DoViewChange, Message, MessageName, NewState, StartView, Suffix};
 #[cfg(feature = "inject")]
 pub use mutation::{Mutation, Mutations};
+#[cfg(feature = "inject")]
+pub use replica::Timer;
 pub use replica::{Replica, Status};
 pub use run::{Head, Origin, Request, Run, checksum};
 pub use session::{Lookup, Sessions};

@@ -8,7 +8,7 @@ use crate::{
 use alloc::collections::VecDeque;
 
 /// A point of the log: between two entries, or at one of its ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Point {
     pub(crate) op: OpNumber,
     pub(crate) hash: Hash,
@@ -22,7 +22,7 @@ impl Point {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Log {
     base: Point,
     entries: VecDeque<Entry>,

@@ -90,7 +90,7 @@ pub struct Bootstrap {
 }
 
 /// A sender's log, as far as it may be uncommitted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DoViewChange {
     /// The latest view whose log the sender installed: the paper's v'.
     pub log_view: ViewNumber,
@@ -131,7 +131,7 @@ pub struct NewState {
 }
 
 /// Entries that follow a point of a log without a gap.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Suffix {
     /// The op before the first entry.
     pub base: OpNumber,

@@ -1,7 +1,7 @@
 //! Sets of replicas. A vote is a member of a set: heard twice, it counts once (rule A3).
 
 /// Replicas by their position in the membership.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ReplicaSet(u64);
 
 impl ReplicaSet {

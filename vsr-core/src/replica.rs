@@ -3,6 +3,8 @@
 mod bootstrap;
 mod commits;
 mod durability;
+#[cfg(feature = "inject")]
+mod exploration;
 mod invariants;
 mod normal;
 mod requests;
@@ -30,6 +32,8 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bootstrap::Bootstrapping;
 use commits::Commits;
 use durability::{Durability, Stage};
+#[cfg(feature = "inject")]
+pub use exploration::Timer;
 use normal::{Backup, Primary};
 use requests::Credits;
 use state_transfer::Transfer;
@@ -80,7 +84,7 @@ pub struct Replica {
 }
 
 /// Status and role, with what each needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Mode {
     Bootstrapping(Bootstrapping),
     Primary(Box<Primary>),

@@ -36,7 +36,7 @@ pub fn checksum(operation: &[u8]) -> u64 {
 }
 
 /// An operation on its way into the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Who wants it.
     pub origin: Origin,
@@ -54,7 +54,7 @@ pub struct Head {
 }
 
 /// Operations side by side. Their bytes travel behind the message, outside of the codec.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
     heads: Vec<Head>,
     body: Bytes,
@@ -120,7 +120,7 @@ impl Run {
 }
 
 /// Collects the operations of one turn; the buffer is reused from turn to turn.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct RunBuilder {
     heads: Vec<Head>,
     body: BytesMut,

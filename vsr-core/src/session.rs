@@ -9,14 +9,14 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// All sessions. Replicated: it changes with the log and with nothing else (rule H3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sessions {
     limits: ReplicatedLimits,
     /// Dense: a slot is filled once, and then only used again.
     slots: Vec<Session>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Session {
     client: ClientId,
     number: OpNumber,
@@ -29,14 +29,14 @@ struct Session {
     kept_bytes: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Kept {
     checksum: u64,
     reply: Stored,
 }
 
 /// What is there of a reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Stored {
     /// The host owes it.
     Pending,
@@ -235,7 +235,7 @@ impl Session {
 }
 
 /// A stored reply; short ones need no memory of their own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Reply {
     Short { len: u8, bytes: [u8; Self::SHORT_MAX] },
     Long(Bytes),

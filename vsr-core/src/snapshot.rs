@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The replicated state after `op`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The last operation in it: the end of an entry.
     pub op: OpNumber,
@@ -25,7 +25,7 @@ pub struct Snapshot {
 }
 
 /// The state machine's own bytes. In a binary format only their length is encoded: they travel raw behind the message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
     bytes: Bytes,
     trailing: u64,

@@ -16,7 +16,7 @@ use crate::{
 };
 use alloc::{boxed::Box, vec, vec::Vec};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Bootstrapping {
     /// The incarnations heard of.
     seen: Vec<Option<Incarnation>>,

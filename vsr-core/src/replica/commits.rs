@@ -17,7 +17,7 @@ use bytes::Bytes;
 use core::ops::Range;
 
 /// How far commits went, and what the host owes for them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Commits {
     /// Given to the host up to here.
     emitted: OpNumber,

@@ -11,9 +11,10 @@ use crate::{
     snapshot::Snapshot,
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::hash::{Hash, Hasher};
 
 /// How far the group is formed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Stage {
     /// Nothing is durable.
     Unknown,
@@ -37,7 +38,7 @@ pub(crate) struct Durability {
 }
 
 /// A state of the storage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct State {
     stage: Stage,
     view: ViewNumber,
@@ -55,7 +56,7 @@ struct InFlight {
     since: Time,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Dirty {
     record: bool,
     snapshot: Option<Arc<Snapshot>>,
@@ -149,6 +150,21 @@ impl Durability {
             && truncate_above.is_none()
             && entries.is_empty()
             && trim_through.is_none()
+    }
+}
+
+/// Numbers and times of writes are left out: states that differ in nothing else behave alike.
+impl Hash for Durability {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self { boot: _, sequence: _, durable, in_flight, dirty, stage } = self;
+        (durable, in_flight, dirty, stage).hash(hasher);
+    }
+}
+
+impl Hash for InFlight {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self { sequence: _, state, snapshot, bytes, since: _ } = self;
+        (state, snapshot, bytes).hash(hasher);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 use alloc::{boxed::Box, vec, vec::Vec};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Primary {
     pub(crate) me: usize,
     /// The view's record and log are durable and its start was sent: only now may it propose (rule C7).
@@ -42,13 +42,13 @@ pub(crate) struct Primary {
     acks_counted: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Progress {
     acked: OpNumber,
     heard: Time,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Backup {
     /// The newest broadcast seen: an older one is no sign of life (rule B11).
     beat: u64,

@@ -17,7 +17,7 @@ use alloc::{
 };
 
 /// A backup's right to forward: as much as the primary is sure to have room for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Credits {
     /// Forwarded and not seen committed, with size and time.
     used: BTreeMap<Asked, (usize, Time)>,
@@ -42,7 +42,7 @@ impl Credits {
 }
 
 /// Requests that wait at the primary.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Queue {
     /// Admitted: they will be proposed in this order.
     ready: VecDeque<Queued>,
@@ -56,7 +56,7 @@ pub(crate) struct Queue {
     registering: BTreeSet<crate::id::ClientId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Queued {
     pub(crate) request: Request,
     /// The replica whose client it is.
@@ -64,7 +64,7 @@ pub(crate) struct Queued {
     pub(crate) since: Time,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Waiting {
     ops: usize,
     bytes: usize,

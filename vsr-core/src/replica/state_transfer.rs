@@ -15,7 +15,7 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Transfer {
     /// The view whose log is wanted.
     pub(crate) view: ViewNumber,
@@ -81,6 +81,12 @@ impl Transfer {
             self.staged.entries.push(entry.clone());
         }
         if self.staged.op() > before { Added::Entries } else { Added::Nothing }
+    }
+
+    /// Lets the question be due again.
+    #[cfg(feature = "inject")]
+    pub(super) fn asked_long_ago(&mut self) {
+        self.asked_at = self.asked_at.map(|_| Time(0));
     }
 
     fn restart_at(&mut self, point: Point) {

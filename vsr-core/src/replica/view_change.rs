@@ -10,7 +10,7 @@ use crate::{
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::time::Duration;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct ViewChange {
     /// The logs received, by sender. Only the primary of the view to come has any.
     logs: Vec<Option<DoViewChange>>,
@@ -41,7 +41,7 @@ impl ViewChange {
 }
 
 /// Who wants to leave the current view, and since when (decision 2). Cleared with every view.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Votes(Vec<Option<Time>>);
 
 impl Votes {
@@ -247,15 +247,16 @@ impl Replica {
         change.logs[from].get_or_insert(log);
         let count = change.logs.iter().flatten().count();
         #[cfg(feature = "inject")]
-        let count = {
+        let count = if self.config.mutations.contains(Mutation::CountDuplicateVotes) {
             change.received += 1;
-            change.latest = from;
-            if self.config.mutations.contains(Mutation::CountDuplicateVotes) {
-                change.received
-            } else {
-                count
-            }
+            change.received
+        } else {
+            count
         };
+        #[cfg(feature = "inject")]
+        if self.config.mutations.contains(Mutation::ChooseLast) {
+            change.latest = from;
+        }
         if count < quorum || change.logs[me].is_none() {
             return;
         }
