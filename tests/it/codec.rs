@@ -82,7 +82,7 @@ fn messages_of_a_simulation_survive_the_way() {
             assert_eq!(Message::decode(encoded).expect("it was decoded before").encode(), message.encode());
         }
     }
-    assert_eq!(names.len(), 10, "all kinds of messages were tried: {names:?}");
+    assert_eq!(names.len(), 11, "all kinds of messages were tried: {names:?}");
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct Host {
     pub(crate) disk_changed: bool,
     /// Crash when this many more effects were carried out: the effects of a turn are not atomic.
     pub(crate) crash_after: Option<u64>,
+    /// Its state machine gives other replies than it should: what decision 14 is for. The checkers do not look at them.
+    pub(crate) bewitched: bool,
     /// Whether events and commits are collected for people.
     pub(crate) observed: bool,
     /// What this replica executed since it started, for the `expect executed` of scenarios.
@@ -101,6 +103,7 @@ impl Host {
             boots: 0,
             disk_changed: false,
             crash_after: None,
+            bewitched: false,
             observed: false,
             history: Vec::new(),
             waiters: BTreeMap::new(),
@@ -282,6 +285,12 @@ impl Host {
                 watch.trace.fold(op.0);
                 self.follow_ups.push(Input::SnapshotTaken { op, state: self.machine.snapshot()? });
             }
+            Effect::TakeDigest { op } => {
+                let digest = self.machine.digest()?;
+                if let Some(core) = &mut self.core {
+                    core.digested(op, digest);
+                }
+            }
             Effect::InstallSnapshot(snapshot) => {
                 watch.trace.fold(snapshot.op.0);
                 watch.trace.note(|| format!("  {id} installs snapshot {}", snapshot.op));
@@ -338,7 +347,10 @@ impl Host {
                 }
             };
             let reply = self.machine.apply(entry, index)?;
-            watch.checkers.on_apply(self.index, entry, index, &reply, &*self.machine)?;
+            let reply = if self.bewitched { Bytes::from_static(b"bewitched") } else { reply };
+            if !self.bewitched {
+                watch.checkers.on_apply(self.index, entry, index, &reply, &*self.machine)?;
+            }
             if let Some(core) = &mut self.core {
                 core.applied(op, &reply);
             }

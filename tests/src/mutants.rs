@@ -190,6 +190,19 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant("C11", Mutation::NoAbdication, "primary_that_hears_nobody_abdicates", claim("R1 primary")),
     mutant(
+        "decision 14",
+        Mutation::KeepDigestsSecret,
+        "replica_that_answers_otherwise_is_named",
+        claim("R2 stopped NotDeterministic"),
+    ),
+    mutant(
+        "decision 14",
+        Mutation::StopForOneDigest,
+        "two_digests_that_differ_are_an_alarm",
+        claim("R0 status Normal"),
+    ),
+    mutant("decision 14, E1", Mutation::DigestNotInSnapshot, "snapshot_brings_its_digest", property("stop")),
+    mutant(
         "B9",
         Mutation::ForwardForwarded,
         "forwarded_request_is_not_passed_on",

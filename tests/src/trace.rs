@@ -67,6 +67,9 @@ pub fn fingerprint(message: &Message) -> u64 {
         Body::StartView(body) => body.commit.0 ^ body.suffix.hash().0 as u64,
         Body::NewState(body) => body.nonce.0 ^ mix(body.commit.0) ^ body.suffix.hash().0 as u64,
         Body::Bootstrap(body) => u64::from(body.formed) << 1 | u64::from(body.membership.is_some()),
+        Body::Digests(told) => {
+            told.iter().fold(0, |all, digest| mix(all ^ digest.op.0 ^ mix(digest.replies)))
+        }
         Body::StartViewChange => 0,
     };
     mix(body ^ mix(message.view.0 ^ (u64::from(message.from.0) << 32) ^ ((message.body.name() as u64) << 48)))
@@ -105,6 +108,10 @@ pub fn describe(message: &Message) -> String {
             (Some(_), false) => write!(text, " bound"),
             (Some(_), true) => write!(text, " formed"),
         },
+        Body::Digests(told) => {
+            let ops: Vec<_> = told.iter().map(|digest| digest.op.to_string()).collect();
+            write!(text, " of {}", ops.join(" "))
+        }
         Body::StartViewChange => Ok(()),
     };
     text

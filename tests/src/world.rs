@@ -100,6 +100,12 @@ impl World {
         self.checkers.on_wipe(replica);
     }
 
+    /// From now on a replica's state machine gives other replies than it should (decision 14).
+    pub fn bewitch(&mut self, replica: usize) {
+        self.hosts[replica].bewitched = true;
+        self.checkers.stops_allowed = true;
+    }
+
     fn watch(&mut self, replica: usize) -> (&mut Host, Watch<'_>) {
         let Self { hosts, checkers, trace, steps, .. } = self;
         (&mut hosts[replica], Watch { checkers, trace, steps })

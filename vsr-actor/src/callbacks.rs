@@ -142,7 +142,10 @@ pub trait Snapshot: Send + 'static {
     /// When the bytes are not such a state; the replica then stops.
     fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()>;
 
-    /// A digest of the state: equal states must give equal digests. `None`: replicas are compared by their replies alone.
+    /// A digest of the state: equal states must give equal digests. Replicas compare it every
+    /// [`digest_interval_ops`](crate::ReplicatedLimits::digest_interval_ops), as they compare their replies: one that differs from a
+    /// quorum stops with [`ReplicaError::Fenced`](crate::ReplicaError::Fenced), which names the first differing range of operations. Called on
+    /// the replica's task. `None`: replicas are compared by their replies alone.
     fn digest(&self) -> Option<u128> {
         None
     }

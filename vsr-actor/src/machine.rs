@@ -73,6 +73,10 @@ impl<M: StateMachine> Machine<M> {
         Ok(bytes.into())
     }
 
+    pub(crate) fn digest(&self) -> Result<Option<u128>, ReplicaError> {
+        called("digest", || self.machine.digest())
+    }
+
     pub(crate) fn restore(&mut self, state: &[u8]) -> Result<(), ReplicaError> {
         let restored = called("restore", || self.machine.restore(&mut &state[..]))?;
         restored.map_err(|error| ReplicaError::Callback { callback: "restore", reason: error.to_string() })

@@ -64,6 +64,7 @@ impl Observer {
             };
         }
         match level(event) {
+            Level::ERROR => tell!(Level::ERROR),
             Level::WARN => tell!(Level::WARN),
             Level::INFO => tell!(Level::INFO),
             Level::DEBUG => tell!(Level::DEBUG),
@@ -125,6 +126,7 @@ impl Observer {
 fn level(event: &Event) -> Level {
     match event {
         Event::PrimaryTimedOut { .. } | Event::Abdicated { .. } | Event::Conflict { .. } => Level::WARN,
+        Event::DigestsDiffer { .. } => Level::ERROR,
         Event::Formed
         | Event::ViewStarted { .. }
         | Event::LeadershipStarted { .. }

@@ -292,6 +292,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                     let state = self.machine.snapshot()?;
                     self.follow_ups.push(Input::SnapshotTaken { op, state });
                 }
+                Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
                 Effect::InstallSnapshot(snapshot) => self.install(&snapshot)?,
                 Effect::Observe(event) => self.observer.event(&event),
                 Effect::Stop(reason) => return Err(reason.into()),

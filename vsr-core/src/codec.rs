@@ -137,7 +137,8 @@ impl Body {
             | Self::PrepareOk { .. }
             | Self::Commit { .. }
             | Self::StartViewChange
-            | Self::GetState { .. } => {}
+            | Self::GetState { .. }
+            | Self::Digests(_) => {}
         }
     }
 
@@ -158,7 +159,8 @@ impl Body {
             | Self::PrepareOk { .. }
             | Self::Commit { .. }
             | Self::StartViewChange
-            | Self::GetState { .. } => {}
+            | Self::GetState { .. }
+            | Self::Digests(_) => {}
         }
         Ok(())
     }

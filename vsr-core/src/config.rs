@@ -218,11 +218,18 @@ pub struct ReplicatedLimits {
     /// Bytes of replies kept for one session; the oldest go first. All sessions together may keep at most 256 MiB: a snapshot has them
     /// in one message.
     pub session_reply_bytes_max: u32,
+    /// Every so many operations the replicas compare what their state machines came to (decision 14).
+    pub digest_interval_ops: u32,
 }
 
 impl Default for ReplicatedLimits {
     fn default() -> Self {
-        Self { sessions_max: 1024, window: 1024, session_reply_bytes_max: 256 << 10 }
+        Self {
+            sessions_max: 1024,
+            window: 1024,
+            session_reply_bytes_max: 256 << 10,
+            digest_interval_ops: 1024,
+        }
     }
 }
 
@@ -232,6 +239,7 @@ impl ReplicatedLimits {
             ("sessions_max", self.sessions_max),
             ("window", self.window),
             ("session_reply_bytes_max", self.session_reply_bytes_max),
+            ("digest_interval_ops", self.digest_interval_ops),
         ];
         match positive.into_iter().find(|(_, value)| *value == 0) {
             Some((limit, _)) => Err(ConfigError::Zero { limit }),

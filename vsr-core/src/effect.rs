@@ -46,6 +46,12 @@ pub enum Effect {
         /// The op it reflects.
         op: OpNumber,
     },
+    /// Hand in the state machine's own digest, if it has one, to [`digested`](crate::Replica::digested) before the next input: it is
+    /// compared with those of the other replicas at this op (decision 14).
+    TakeDigest {
+        /// The op it reflects: all commits before this effect.
+        op: OpNumber,
+    },
     /// Replace the state machine's state. Requests of this replica's clients that it covers are answered by
     /// [`lookup`](crate::Replica::lookup).
     InstallSnapshot(Arc<Snapshot>),

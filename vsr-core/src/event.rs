@@ -98,6 +98,9 @@ pub enum Event {
     Refused { of: Asked, reason: Refusal },
     /// A client used one number for two operations.
     Conflict { of: Asked },
+    /// Another replica's state machine came to something else, and no quorum says who is right (decision 14). It happened between
+    /// these ops.
+    DigestsDiffer { from: ReplicaId, after: OpNumber, until: OpNumber },
     /// A message was dropped.
     Ignored { from: ReplicaId, message: MessageName, reason: Ignored },
 }

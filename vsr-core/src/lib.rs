@@ -14,6 +14,7 @@
 //!      the write is reported. A host cannot get this wrong by sending too early, and may batch writes as it likes.
 //!    - `Commit`: apply the operations, and hand each reply to [`Replica::applied`] at once.
 //!    - `Answer`: tell a client that waits at this replica.
+//!    - `TakeDigest`: hand in the state's digest, if there is one, to [`Replica::digested`] at once.
 //!    - `TakeSnapshot`, `InstallSnapshot`: write or replace the state machine's state.
 //!    - `Observe`: tell whoever listens. It is never needed for correctness.
 //!    - `Stop`: this replica is finished; the reason says what to do.
@@ -57,7 +58,7 @@ pub use entry::Entry;
 pub use event::{Event, Ignored, StatusName};
 pub use id::*;
 pub use input::{Input, Restored};
-pub use message::{Body, Bootstrap, DoViewChange, Message, MessageName, NewState, StartView, Suffix};
+pub use message::{Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, StartView, Suffix};
 #[cfg(feature = "inject")]
 pub use mutation::{Mutation, Mutations};
 #[cfg(feature = "inject")]

@@ -78,6 +78,8 @@ pub enum Body {
     },
     /// The answer.
     NewState(Box<NewState>),
+    /// What the sender's state machine came to, to be compared (decision 14).
+    Digests(Vec<Digest>),
 }
 
 /// What an unformatted group agrees on.
@@ -128,6 +130,17 @@ pub struct NewState {
     pub snapshot: Option<Arc<Snapshot>>,
     /// What follows.
     pub suffix: Suffix,
+}
+
+/// What a replica's state machine came to at an op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The op; the same ones on all replicas.
+    pub op: OpNumber,
+    /// Over all replies up to it.
+    pub replies: u64,
+    /// Over the state, where the state machine can tell.
+    pub state: Option<u128>,
 }
 
 /// Entries that follow a point of a log without a gap.
@@ -183,6 +196,7 @@ impl Body {
             Self::StartView(_) => MessageName::StartView,
             Self::GetState { .. } => MessageName::GetState,
             Self::NewState(_) => MessageName::NewState,
+            Self::Digests(_) => MessageName::Digests,
         }
     }
 }
@@ -201,6 +215,7 @@ pub enum MessageName {
     StartView,
     GetState,
     NewState,
+    Digests,
 }
 
 #[cfg(test)]

@@ -77,6 +77,12 @@ mutations! {
     HeartbeatWithoutCommit = "heartbeat-without-commit",
     /// C11: a primary that hears nobody goes on.
     NoAbdication = "no-abdication",
+    /// Decision 14: compare nothing.
+    KeepDigestsSecret = "keep-digests-secret",
+    /// Decision 14: stop for one replica that says something else.
+    StopForOneDigest = "stop-for-one-digest",
+    /// Decision 14, E1: leave the digest out of snapshots.
+    DigestNotInSnapshot = "digest-not-in-snapshot",
     /// B9: pass a forwarded request on again.
     ForwardForwarded = "forward-forwarded",
 }

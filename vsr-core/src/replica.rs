@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod commits;
+mod digests;
 mod durability;
 #[cfg(feature = "inject")]
 mod exploration;
@@ -31,6 +32,7 @@ use crate::{
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bootstrap::Bootstrapping;
 use commits::Commits;
+use digests::Digests;
 use durability::{Durability, Stage};
 #[cfg(feature = "inject")]
 pub use exploration::Timer;
@@ -62,6 +64,7 @@ pub struct Replica {
     /// Known to be committed; `commits.applied ≤ commit ≤ log.op()`.
     commit: OpNumber,
     commits: Commits,
+    digests: Digests,
     sessions: Sessions,
     /// The latest durable snapshot.
     snapshot: Option<Arc<Snapshot>>,
@@ -192,6 +195,10 @@ impl Replica {
             start_op: record.start_op,
             commit,
             commits: Commits::after(base.op),
+            digests: Digests::new(
+                config.members.len(),
+                restored.snapshot.as_ref().map_or(0, |snapshot| snapshot.digest),
+            ),
             sessions,
             snapshot: restored.snapshot,
             votes: Votes::new(config.members.len()),
@@ -252,6 +259,7 @@ impl Replica {
     /// # Panics
     /// When `op` is not the operation whose reply is due.
     pub fn applied(&mut self, op: OpNumber, reply: &[u8]) {
+        self.digests.roll(op, reply);
         if let Some((session, request)) = self.commits.applied(op) {
             self.sessions.finish(session, request, reply);
         }
@@ -328,6 +336,7 @@ impl Replica {
 
     fn within(&mut self, now: Now, effects: &mut Vec<Effect>, act: impl FnOnce(&mut Self)) {
         assert!(!self.commits.owes_replies(), "all replies of a turn are handed in before the next input");
+        assert!(!self.digests.are_owed(), "all digests of a turn are handed in before the next input");
         self.now = Now { monotonic: now.monotonic.max(self.now.monotonic), unix: now.unix };
         core::mem::swap(&mut self.out, effects);
         if !matches!(self.mode, Mode::Stopped) {
@@ -401,6 +410,7 @@ impl Replica {
                 self.on_get_state(sender, wanted, after, hash, nonce)
             }
             Body::NewState(body) => self.on_new_state(sender, view, *body),
+            Body::Digests(told) => self.on_digests(sender, told),
         }
     }
 

@@ -286,7 +286,12 @@ mod tests {
     use super::*;
 
     fn sessions(sessions_max: u32, window: u32, session_reply_bytes_max: u32) -> Sessions {
-        Sessions::new(ReplicatedLimits { sessions_max, window, session_reply_bytes_max })
+        Sessions::new(ReplicatedLimits {
+            sessions_max,
+            window,
+            session_reply_bytes_max,
+            ..ReplicatedLimits::default()
+        })
     }
 
     /// Commits request `n` of a session at `op` and answers it.

@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub hash: Hash,
     /// Time of that operation.
     pub timestamp: u64,
+    /// Over the replies of all operations up to there (decision 14).
+    pub digest: u64,
     /// The session table, replies included (rule H6).
     pub sessions: Sessions,
     /// What the state machine wrote.

@@ -39,6 +39,16 @@ pub enum StopReason {
         /// Who.
         peer: ReplicaId,
     },
+    /// A quorum's state machines came to something else (decision 14).
+    #[error(
+        "the state machine is not deterministic: from an operation after {after} up to {until} a quorum of the other replicas has other replies, or another state, than this one; look for clocks, randomness, the order of a hash map, or different binaries"
+    )]
+    NotDeterministic {
+        /// Up to here they were seen to agree.
+        after: OpNumber,
+        /// The first op at which they were seen to differ.
+        until: OpNumber,
+    },
     /// Another replica is configured with other replicated limits (decision 10).
     #[error("{peer} was configured with {theirs:?}, this replica with {ours:?}: make them equal")]
     LimitsDiffer {

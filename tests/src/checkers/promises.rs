@@ -47,7 +47,8 @@ pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<()
         | Body::Commit { .. }
         | Body::StartViewChange
         | Body::GetState { .. }
-        | Body::NewState(_) => {}
+        | Body::NewState(_)
+        | Body::Digests(_) => {}
     }
     Ok(())
 }

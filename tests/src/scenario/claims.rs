@@ -141,6 +141,7 @@ fn stop_name(reason: &StopReason) -> &'static str {
         StopReason::Divergence { .. } => "Divergence",
         StopReason::StrangeIncarnation { .. } => "StrangeIncarnation",
         StopReason::BootstrapConflict { .. } => "BootstrapConflict",
+        StopReason::NotDeterministic { .. } => "NotDeterministic",
         StopReason::LimitsDiffer { .. } => "LimitsDiffer",
         _ => "Other",
     }

@@ -101,6 +101,10 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             stage.world.wipe(replica(at)?);
             Ok(())
         }
+        ["bewitch", at] => {
+            stage.world.bewitch(replica(at)?);
+            Ok(())
+        }
         ["leave", at] => stage.act(replica(at)?, Some(Input::Leave)).map(drop),
         ["partition", ref sides @ ..] => partition(stage, sides),
         ["cut", link] => {
@@ -180,6 +184,7 @@ fn set_limit(config: &mut Config, name: &str, value: u64) -> Result<(), String> 
         "transfer_bytes_max" => config.limits.transfer_bytes_max = value as usize,
         "entry_ops_max" => config.limits.entry_ops_max = value as usize,
         "sessions_max" => config.replicated.sessions_max = value as u32,
+        "digest_interval_ops" => config.replicated.digest_interval_ops = value as u32,
         "window" => config.replicated.window = value as u32,
         _ => return Err(format!("{name} is no limit of scenarios")),
     }

@@ -10,7 +10,7 @@
 //!   `duplicate` delivers a copy, `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
 //! - `storage R1 manual`, `persist R1`, `storage R1 automatic`.
 //! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
-//! - `crash R0`, `restart R0`, `wipe R0`, `leave R0`; `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
+//! - `crash R0`, `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
 //! - `settle`: all that is not held is delivered, until nothing is left. `run 2s`: time passes for all, too.
 //! - `expect [not] …`: see [`claims`].
 

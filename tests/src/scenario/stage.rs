@@ -194,6 +194,9 @@ impl Stage {
                 Event::VoteCast { view } if self.votes || !self.quiet => format!("votes to leave {view}"),
                 Event::Abdicated { view } => format!("abdicates {view}"),
                 Event::ViewInstalled { view, op } => format!("installs {view} up to {op}"),
+                Event::DigestsDiffer { from, after, until } => {
+                    format!("has another digest than {from} after {after}, up to {until}")
+                }
                 Event::SnapshotInstalled { op } => format!("installs the snapshot of {op}"),
                 _ => continue,
             };

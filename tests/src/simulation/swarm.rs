@@ -63,6 +63,7 @@ impl Swarm {
         replicated.sessions_max = prng.pick(&[2, 4, 8, 64]);
         replicated.window = prng.pick(&[1, 4, 16]);
         replicated.session_reply_bytes_max = prng.pick(&[8, 64, 4096]);
+        replicated.digest_interval_ops = prng.pick(&[1, 3, 10, 64]);
         let storage = if prng.chance(250) { Storage::Immediate } else { Storage::Delayed };
         let calm = prng.chance(100);
         Self {

@@ -2,6 +2,7 @@
 
 mod client;
 mod common;
+mod determinism;
 mod failover;
 mod history;
 mod outcomes;

@@ -95,6 +95,7 @@ impl Replica {
     }
 
     fn commit_entry(&mut self, entry: &Entry) {
+        let interval = u64::from(self.config.replicated.digest_interval_ops);
         let mut run = 0..0;
         for index in 0..entry.len() {
             let op = OpNumber(entry.first().0 + index as u64);
@@ -106,6 +107,11 @@ impl Replica {
                 run.end = index + 1;
             } else {
                 self.emit_run(entry, &mut run);
+            }
+            if op.0.is_multiple_of(interval) {
+                self.emit_run(entry, &mut run);
+                self.digests.expect(op);
+                self.out.push(Effect::TakeDigest { op });
             }
         }
         self.emit_run(entry, &mut run);
@@ -200,6 +206,7 @@ impl Replica {
             op,
             hash: at.hash,
             timestamp: at.timestamp,
+            digest: if self.mutated(Mutation::DigestNotInSnapshot) { 0 } else { self.digests.rolling() },
             sessions: self.sessions.clone(),
             state: state.into(),
         }));
@@ -223,6 +230,7 @@ impl Replica {
     pub(super) fn resume_from(&mut self, snapshot: &Arc<Snapshot>) {
         self.sessions = snapshot.sessions.clone();
         self.commits = Commits::after(snapshot.op);
+        self.digests.resume(snapshot.digest);
         self.observe(Event::SnapshotInstalled { op: snapshot.op });
         self.out.push(Effect::InstallSnapshot(snapshot.clone()));
     }

@@ -18,7 +18,8 @@ impl Replica {
     /// [`draw_from`](Self::draw_from) is called before every step.
     ///
     /// Left out are the configuration, which never changes; clocks, the generator and the jitter of timers, which the caller decides;
-    /// the numbers of writes, which only name them; and the time-outs' back-off, which is nothing but time.
+    /// the numbers of writes, which only name them; the time-outs' back-off, which is nothing but time; and
+    /// digests, which follow from what was applied.
     pub fn fingerprint(&self, hasher: &mut impl Hasher) {
         let Self {
             config: _,
@@ -32,6 +33,7 @@ impl Replica {
             log,
             commit,
             commits,
+            digests: _,
             sessions,
             snapshot,
             votes,

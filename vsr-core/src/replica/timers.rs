@@ -34,7 +34,8 @@ impl Replica {
             self.timers.repeat_at = now.after(self.config.heartbeat_interval);
             self.on_repeat();
         }
-        if self.timers.failure_at.is_some_and(|failure_at| now >= failure_at) {
+        let stopped = matches!(self.mode, Mode::Stopped);
+        if !stopped && self.timers.failure_at.is_some_and(|failure_at| now >= failure_at) {
             self.on_failure_timeout();
         }
     }
@@ -46,11 +47,13 @@ impl Replica {
                 self.on_heartbeat();
                 // The log of a newer view, if it has heard of one.
                 self.fetch_again();
+                self.tell_digests();
             }
             Mode::Backup(_) => {
                 self.expire_credits();
                 self.send_vote_again();
                 self.fetch_again();
+                self.tell_digests();
             }
             Mode::ViewChange(_) => {
                 self.send_do_view_change();
