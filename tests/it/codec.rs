@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use vsr_core::{
-    Body, Bootstrap, ClusterId, DecodeError, EpochNumber, FORMAT_VERSION, GroupId, Hash, Incarnation,
+    Body, Bootstrap, ClusterId, DecodeError, Digest, EpochNumber, FORMAT_VERSION, GroupId, Hash, Incarnation,
     Message, Nonce, OpNumber, ReplicaId, ViewNumber, checksum,
 };
 use vsr_test::{
@@ -58,6 +58,11 @@ fn bytes_of_messages_are_golden() {
             Body::GetState { view: ViewNumber(9), after: OpNumber(6), hash: Hash(8), nonce: Nonce(10) },
             "080000000900000000000000060000000000000008000000000000000000000000000000\
              0a00000000000000",
+            "",
+        ),
+        (
+            Body::Digests(vec![Digest { op: OpNumber(6), replies: 7, state: Some(8) }]),
+            "0a0000000100000000000000060000000000000007000000000000000108000000000000000000000000000000",
             "",
         ),
         (Body::Bootstrap(Box::new(Bootstrap { membership: None, formed: false })), "000000000000", ""),
