@@ -13,7 +13,7 @@ impl Course {
         }
         let pause = self.prng.delay(self.swarm.fault_mean) + 1;
         self.queue.at(self.now + pause, Event::Fault);
-        match self.prng.below(20) {
+        match self.prng.below(if self.swarm.clock_faults { 24 } else { 20 }) {
             0..7 => {
                 let victim = self.victim();
                 if self.prng.chance(500) {
@@ -38,6 +38,10 @@ impl Course {
                     self.sites[victim].inbox.push(Input::Leave);
                     self.schedule_turn(victim);
                 }
+            }
+            20.. => {
+                let victim = self.victim();
+                self.disturb_clock(victim);
             }
             _ => {
                 let victim = self.victim();
@@ -81,7 +85,7 @@ impl Course {
             return Ok(());
         }
         self.sites[replica].running = true;
-        let now = self.sites[replica].now(self.now);
+        let now = self.sites[replica].clock.now(self.now);
         let mut out = mem::take(&mut self.out);
         let result = self.world.start(replica, now, &mut out);
         self.dispatch(replica, &mut out)?;

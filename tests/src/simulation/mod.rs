@@ -2,6 +2,7 @@
 //! is healed, and clients must be served; then everything, and all replicas must become equal (J14).
 
 mod clients;
+mod clock;
 mod faults;
 mod network;
 mod phases;
@@ -19,14 +20,12 @@ use crate::{
     world::World,
 };
 use clients::Workload;
+use clock::Clock;
 use network::Network;
 use queue::{Event, Queue};
 use std::{mem, rc::Rc};
 use swarm::Swarm;
-use vsr_core::{Asked, Input, Message, Mutations, Now, Request, Time};
-
-/// 2026-01-01.
-const UNIX_START: u64 = 1_767_225_600_000_000_000;
+use vsr_core::{Asked, Input, Message, Mutations, Request};
 
 /// No run needs as many.
 const EVENTS_MAX: u64 = 3_000_000;
@@ -91,24 +90,7 @@ struct Site {
     timer_at: Option<u64>,
     paused_until: u64,
     write_done_at: u64,
-    /// Its monotonic clock is `offset + t + t * ppm / 1e6`.
-    clock_offset: u64,
-    clock_ppm: u64,
-    unix_skew: u64,
-}
-
-impl Site {
-    fn now(&self, at: u64) -> Now {
-        let monotonic =
-            self.clock_offset + at + (u128::from(at) * u128::from(self.clock_ppm) / 1_000_000) as u64;
-        Now { monotonic: Time(monotonic), unix: UNIX_START + at + self.unix_skew }
-    }
-
-    /// The true time at which its monotonic clock shows `time`, or a little later.
-    fn when(&self, time: Time) -> u64 {
-        let elapsed = u128::from(time.0.saturating_sub(self.clock_offset));
-        (elapsed * 1_000_000 / (1_000_000 + u128::from(self.clock_ppm))) as u64 + 1
-    }
+    clock: Clock,
 }
 
 /// One run.
@@ -144,9 +126,11 @@ impl Course {
         let subject: Rc<dyn Subject> = Rc::new(Numbers);
         let world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
         let site = |prng: &mut Prng| Site {
-            clock_offset: prng.below(1 << 40),
-            clock_ppm: prng.below(swarm.drift_ppm + 1),
-            unix_skew: prng.below(swarm.heartbeat_timeout),
+            clock: Clock::new(
+                prng.below(1 << 40),
+                prng.below(swarm.heartbeat_timeout),
+                prng.below(swarm.drift_ppm + 1),
+            ),
             ..Site::default()
         };
         Self {
@@ -240,7 +224,7 @@ impl Course {
             }
             Event::Timer { replica } => {
                 self.sites[replica].timer_at = None;
-                let now = self.sites[replica].now(self.now).monotonic;
+                let now = self.sites[replica].clock.now(self.now).monotonic;
                 match self.world.hosts[replica].deadline() {
                     Some(deadline) if deadline <= now => self.turn(replica),
                     Some(_) => {
@@ -280,7 +264,7 @@ impl Course {
         let site = &mut self.sites[replica];
         let host = &mut self.world.hosts[replica];
         let Some(core) = &host.core else { return Ok(()) };
-        let now = site.now(self.now);
+        let now = site.clock.now(self.now);
         let room = if self.swarm.ignore_room { usize::MAX } else { core.room() };
         let timer = core.deadline() <= now.monotonic;
         let mut inputs = mem::take(&mut self.inputs);
@@ -355,7 +339,7 @@ impl Course {
     fn schedule_timer(&mut self, replica: usize) {
         let Some(deadline) = self.world.hosts[replica].deadline() else { return };
         let site = &mut self.sites[replica];
-        let at = site.when(deadline).max(self.now + 1);
+        let at = site.clock.when(deadline).max(self.now + 1);
         if site.timer_at.is_none_or(|earlier| at < earlier) {
             site.timer_at = Some(at);
             self.queue.at(at, Event::Timer { replica });

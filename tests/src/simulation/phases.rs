@@ -135,11 +135,13 @@ impl Course {
         self.network.heal();
         for replica in 0..self.swarm.replicas {
             self.sites[replica].paused_until = 0;
+            self.sites[replica].clock.resume(now);
             self.sites[replica].banned = false;
             self.world.hosts[replica].crash_after = None;
             if !self.sites[replica].running {
                 self.queue.at(now, Event::Restart { replica });
             }
+            self.schedule_timer(replica);
         }
     }
 

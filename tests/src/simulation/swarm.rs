@@ -38,6 +38,8 @@ pub(super) struct Swarm {
     pub(super) wire: bool,
     /// Clocks differ by at most this many millionths.
     pub(super) drift_ppm: u64,
+    /// Clocks jump and stop.
+    pub(super) clock_faults: bool,
 }
 
 impl Swarm {
@@ -88,6 +90,7 @@ impl Swarm {
             ignore_room: prng.chance(200),
             wire: prng.chance(50),
             drift_ppm: prng.pick(&[0, 100, 20_000]),
+            clock_faults: prng.chance(500),
             limits,
             replicated,
         }
