@@ -1,7 +1,7 @@
 //! Simulated storage: what is durable, and what a crash would take away.
 
 use std::{collections::VecDeque, sync::Arc};
-use vsr_core::{Entry, Hash, OpNumber, Record, Restored, Snapshot, ViewNumber, Write, WriteId};
+use vsr_core::{Entry, Hash, LogState, OpNumber, Record, Restored, Snapshot, ViewNumber, Write, WriteId};
 
 /// The storage of one replica. Writes are done in order, each whole or not at all.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Disk {
     entries: VecDeque<Entry>,
     commit: OpNumber,
     pending: VecDeque<Write>,
+    /// The log is lost until a write replaces it.
+    lost: bool,
 }
 
 impl Disk {
@@ -34,6 +36,10 @@ impl Disk {
     /// Makes the oldest pending write durable.
     pub fn complete_one(&mut self) -> Option<WriteId> {
         let write = self.pending.pop_front()?;
+        if write.reset {
+            self.forget();
+            self.lost = false;
+        }
         if write.record.is_some() {
             self.record = write.record;
         }
@@ -74,6 +80,24 @@ impl Disk {
         self.pending.clear();
     }
 
+    /// The log is gone, or not to be trusted; the record is there. Before the group is formed there is no log.
+    pub fn lose_log(&mut self) {
+        self.forget();
+        self.lost = self.record.as_ref().is_some_and(|record| record.formed);
+    }
+
+    /// Whether the log is lost, and no other has taken its place.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    fn forget(&mut self) {
+        self.snapshot = None;
+        self.entries.clear();
+        self.commit = OpNumber(0);
+    }
+
     /// What a replica finds when it starts.
     #[must_use]
     pub fn restored(&self) -> Restored {
@@ -82,6 +106,7 @@ impl Disk {
             snapshot: self.snapshot.clone(),
             entries: self.entries.iter().cloned().collect(),
             commit: self.commit,
+            log: if self.lost { LogState::Lost } else { LogState::Intact },
         }
     }
 
@@ -97,10 +122,10 @@ impl Disk {
         self.record.as_ref().map_or(ViewNumber(0), |record| record.view)
     }
 
-    /// The durable log view.
+    /// The durable log view; 0 where the log is lost.
     #[must_use]
     pub fn log_view(&self) -> ViewNumber {
-        self.record.as_ref().map_or(ViewNumber(0), |record| record.log_view)
+        self.record.as_ref().filter(|_| !self.lost).map_or(ViewNumber(0), |record| record.log_view)
     }
 
     /// The durable commit-number.

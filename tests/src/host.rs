@@ -70,6 +70,8 @@ pub struct Host {
     pub(crate) machine: Box<dyn Hosted>,
     pub(crate) disk: Disk,
     pub(crate) storage: Storage,
+    /// Every crash takes the log (VIEW-DURABLE).
+    pub(crate) forgets: bool,
     pub(crate) stopped: Option<StopReason>,
     pub(crate) boots: u64,
     /// Set when the disk changed and the properties of disks were not checked yet.
@@ -99,6 +101,7 @@ impl Host {
             subject,
             disk: Disk::default(),
             storage,
+            forgets: false,
             stopped: None,
             boots: 0,
             disk_changed: false,

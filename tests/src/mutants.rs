@@ -208,4 +208,43 @@ pub const MUTANTS: &[Mutant] = &[
         "forwarded_request_is_not_passed_on",
         claim("not sent R2->R0 Request"),
     ),
+    mutant("F8", Mutation::RejoinWithoutLog, "replica_without_a_log_has_no_vote", property("J3 durability")),
+    mutant(
+        "F8",
+        Mutation::RecoverFromAnyPrimary,
+        "lost_log_is_not_taken_from_a_deposed_primary",
+        invariant("no transfer of a view that is over"),
+    ),
+    mutant(
+        "F8",
+        Mutation::ReuseNonce,
+        "recovery_responses_of_an_earlier_loss_are_ignored",
+        property("J3 durability"),
+    ),
+    mutant(
+        "F9, F10",
+        Mutation::ForgetView,
+        "replica_without_a_log_keeps_its_promises",
+        property("J6 monotone"),
+    ),
+    mutant("F8", Mutation::RecoverTooLittle, "lost_log_comes_back_whole", property("J3 durability")),
+    mutant(
+        "F8, F11",
+        Mutation::CountRecovering,
+        "replicas_without_logs_cannot_help_each_other",
+        claim("R1 status Recovering"),
+    ),
+    mutant(
+        "decision 2",
+        Mutation::IgnoreRecoveryView,
+        "recovery_brings_the_others_to_its_view",
+        claim("R2 status Normal"),
+    ),
+    mutant("C13", Mutation::WaitForLostPrimary, "primary_without_a_log_is_left_at_once", claim("R1 primary")),
+    mutant(
+        "F11",
+        Mutation::StopAfterOneRound,
+        "three_losses_one_after_the_other_are_survived",
+        property("F11 stop"),
+    ),
 ];

@@ -2,7 +2,7 @@
 
 use crate::prng::mix;
 use std::{collections::VecDeque, fmt::Write as _};
-use vsr_core::{Body, Entry, Message, Origin, Suffix};
+use vsr_core::{Body, Entry, Message, Origin, Standing, Suffix};
 
 /// How many lines of a trace are kept.
 const LINES_MAX: usize = 120;
@@ -70,6 +70,15 @@ pub fn fingerprint(message: &Message) -> u64 {
         Body::Digests(told) => {
             told.iter().fold(0, |all, digest| mix(all ^ digest.op.0 ^ mix(digest.replies)))
         }
+        Body::Recovery { nonce, boot } => nonce.0 ^ mix(*boot),
+        Body::RecoveryResponse(body) => {
+            let standing = match &body.standing {
+                Standing::Primary { op } => op.0 + 2,
+                Standing::Backup => 1,
+                Standing::Recovering { boot, heard } => mix(boot ^ heard.len() as u64),
+            };
+            body.nonce.0 ^ mix(standing)
+        }
         Body::StartViewChange => 0,
     };
     mix(body ^ mix(message.view.0 ^ (u64::from(message.from.0) << 32) ^ ((message.body.name() as u64) << 48)))
@@ -112,7 +121,15 @@ pub fn describe(message: &Message) -> String {
             let ops: Vec<_> = told.iter().map(|digest| digest.op.to_string()).collect();
             write!(text, " of {}", ops.join(" "))
         }
-        Body::StartViewChange => Ok(()),
+        Body::RecoveryResponse(body) => match &body.standing {
+            Standing::Primary { op } => write!(text, " primary {op}"),
+            Standing::Backup => write!(text, " backup"),
+            Standing::Recovering { heard, .. } => {
+                let heard: Vec<_> = heard.iter().map(|(id, _)| format!(" {id}")).collect();
+                write!(text, " recovering too, like{}", heard.concat())
+            }
+        },
+        Body::StartViewChange | Body::Recovery { .. } => Ok(()),
     };
     text
 }

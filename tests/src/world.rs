@@ -90,6 +90,22 @@ impl World {
     pub fn crash(&mut self, replica: usize) {
         self.trace.note(|| format!("R{replica} crashes"));
         self.hosts[replica].crash();
+        if self.hosts[replica].forgets {
+            self.lose_log(replica);
+        }
+    }
+
+    /// A replica is gone, and with it its log; the record stays (VIEW-DURABLE, and rule F5).
+    pub fn lose(&mut self, replica: usize) {
+        self.crash(replica);
+        self.lose_log(replica);
+    }
+
+    fn lose_log(&mut self, replica: usize) {
+        self.trace.note(|| format!("R{replica} loses its log"));
+        let host = &mut self.hosts[replica];
+        host.disk.lose_log();
+        self.checkers.on_loss(replica, &host.disk);
     }
 
     /// A replica loses its disk as well.

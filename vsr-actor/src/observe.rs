@@ -125,13 +125,18 @@ impl Observer {
 /// What an operator wants to hear of, what helps to find a fault, and what happens all the time.
 fn level(event: &Event) -> Level {
     match event {
-        Event::PrimaryTimedOut { .. } | Event::Abdicated { .. } | Event::Conflict { .. } => Level::WARN,
+        Event::PrimaryTimedOut { .. }
+        | Event::Abdicated { .. }
+        | Event::Conflict { .. }
+        | Event::MemoryLossProven { .. } => Level::WARN,
         Event::DigestsDiffer { .. } => Level::ERROR,
         Event::Formed
         | Event::ViewStarted { .. }
         | Event::LeadershipStarted { .. }
         | Event::LeadershipStopped { .. }
         | Event::ViewInstalled { .. }
+        | Event::RecoveryStarted { .. }
+        | Event::Recovered { .. }
         | Event::SnapshotInstalled { .. } => Level::INFO,
         Event::Appended { .. }
         | Event::PrepareSent { .. }

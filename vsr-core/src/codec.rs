@@ -138,7 +138,9 @@ impl Body {
             | Self::Commit { .. }
             | Self::StartViewChange
             | Self::GetState { .. }
-            | Self::Digests(_) => {}
+            | Self::Digests(_)
+            | Self::Recovery { .. }
+            | Self::RecoveryResponse(_) => {}
         }
     }
 
@@ -160,7 +162,9 @@ impl Body {
             | Self::Commit { .. }
             | Self::StartViewChange
             | Self::GetState { .. }
-            | Self::Digests(_) => {}
+            | Self::Digests(_)
+            | Self::Recovery { .. }
+            | Self::RecoveryResponse(_) => {}
         }
         Ok(())
     }

@@ -68,6 +68,9 @@ pub struct Write {
     pub id: WriteId,
     /// The record, if it changed.
     pub record: Option<Record>,
+    /// Snapshot, entries and commit-number that the storage held are void: a log that was lost is replaced by this write. From
+    /// then on the storage is [`Intact`](crate::LogState::Intact) again.
+    pub reset: bool,
     /// A snapshot that replaces the one before.
     pub snapshot: Option<Arc<Snapshot>>,
     /// Entries above this op are void.

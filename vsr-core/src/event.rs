@@ -78,6 +78,18 @@ pub enum Event {
     NewStateReceived { from: ReplicaId, after: OpNumber, op: OpNumber, snapshot: Option<OpNumber> },
     /// The staged log of a newer view took the place of the own one (decision 4).
     ViewInstalled { view: ViewNumber, op: OpNumber },
+    /// The log was lost; the others are asked for it, until enough of them answer. A round ends with a time-out.
+    RecoveryStarted { view: ViewNumber },
+    /// Another replica has lost its log.
+    RecoveryReceived { from: ReplicaId, view: ViewNumber },
+    /// A replica that could answer did.
+    RecoveryResponseReceived { from: ReplicaId, view: ViewNumber, op: Option<OpNumber> },
+    /// Enough replicas answered: this view's log is needed, at least up to here.
+    RecoveryTargetKnown { view: ViewNumber, op: OpNumber },
+    /// The log is back.
+    Recovered { view: ViewNumber, op: OpNumber },
+    /// Too many replicas have lost their logs at once; the group cannot go on.
+    MemoryLossProven { replicas: usize },
     /// A snapshot took the place of the own state.
     SnapshotInstalled { op: OpNumber },
     /// A snapshot was taken.
@@ -114,6 +126,8 @@ pub enum StatusName {
     Normal,
     /// Between views.
     ViewChange,
+    /// Without a log: it takes part in nothing until it has one again.
+    Recovering,
     /// Fenced off.
     Stopped,
 }
@@ -138,6 +152,10 @@ pub enum Ignored {
     Bootstrapping,
     /// Nothing left to agree on.
     AlreadyFormed,
+    /// This replica has no log, and no say, until it has recovered (rule F8).
+    Recovering,
+    /// Only a replica in a view that has started could answer.
+    NotNormal,
     /// Only the primary of the view may say this (rule A2).
     NotFromPrimary,
     /// Only the primary can use this.

@@ -46,4 +46,18 @@ pub struct Restored {
     pub entries: Vec<Entry>,
     /// The largest commit-number that was stored (decision 3).
     pub commit: OpNumber,
+    /// Whether the log can be trusted.
+    pub log: LogState,
+}
+
+/// What became of the log, the snapshot and the commit-number while the replica was down. The record is durable in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogState {
+    /// Everything that was reported as persisted is there.
+    #[default]
+    Intact,
+    /// Some of it may be missing: it was held in memory (VIEW-DURABLE), or a part that may have been acknowledged is damaged
+    /// (rule F5). Snapshot, entries and commit-number are not looked at, and the replica gets everything from the others. The
+    /// storage says so at every start until a write with [`reset`](crate::Write::reset) is durable.
+    Lost,
 }

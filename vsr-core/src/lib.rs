@@ -57,8 +57,11 @@ pub use effect::{Answer, Asked, Effect, Refusal, Write};
 pub use entry::Entry;
 pub use event::{Event, Ignored, StatusName};
 pub use id::*;
-pub use input::{Input, Restored};
-pub use message::{Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, StartView, Suffix};
+pub use input::{Input, LogState, Restored};
+pub use message::{
+    Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, RecoveryResponse, Standing,
+    StartView, Suffix,
+};
 #[cfg(feature = "inject")]
 pub use mutation::{Mutation, Mutations};
 #[cfg(feature = "inject")]

@@ -80,6 +80,15 @@ pub enum Body {
     NewState(Box<NewState>),
     /// What the sender's state machine came to, to be compared (decision 14).
     Digests(Vec<Digest>),
+    /// "I lost my log; the view is the highest I have promised" (rule F8).
+    Recovery {
+        /// Comes back with the answers; a new one for each round.
+        nonce: Nonce,
+        /// Drawn at the sender's start: tells one loss from another.
+        boot: u64,
+    },
+    /// What the receiver of a recovery can do for its sender.
+    RecoveryResponse(Box<RecoveryResponse>),
 }
 
 /// What an unformatted group agrees on.
@@ -143,6 +152,34 @@ pub struct Digest {
     pub state: Option<u128>,
 }
 
+/// An answer to a replica that lost its log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryResponse {
+    /// From the question.
+    pub nonce: Nonce,
+    /// What the sender is.
+    pub standing: Standing,
+}
+
+/// What the sender of a recovery response is, in the message's view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// The primary of a started view.
+    Primary {
+        /// Its op-number: everything the recovering replica can have acknowledged in this view is at or below it.
+        op: OpNumber,
+    },
+    /// A backup that has installed the log of the view.
+    Backup,
+    /// It lost its log as well.
+    Recovering {
+        /// Drawn at its start.
+        boot: u64,
+        /// Whom else it has heard recovering, and in which boot.
+        heard: Vec<(ReplicaId, u64)>,
+    },
+}
+
 /// Entries that follow a point of a log without a gap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Suffix {
@@ -197,6 +234,8 @@ impl Body {
             Self::GetState { .. } => MessageName::GetState,
             Self::NewState(_) => MessageName::NewState,
             Self::Digests(_) => MessageName::Digests,
+            Self::Recovery { .. } => MessageName::Recovery,
+            Self::RecoveryResponse(_) => MessageName::RecoveryResponse,
         }
     }
 }
@@ -216,6 +255,8 @@ pub enum MessageName {
     GetState,
     NewState,
     Digests,
+    Recovery,
+    RecoveryResponse,
 }
 
 #[cfg(test)]

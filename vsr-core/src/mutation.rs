@@ -85,6 +85,24 @@ mutations! {
     DigestNotInSnapshot = "digest-not-in-snapshot",
     /// B9: pass a forwarded request on again.
     ForwardForwarded = "forward-forwarded",
+    /// F8: rejoin with nothing where the log was lost.
+    RejoinWithoutLog = "rejoin-without-log",
+    /// F8: take the log of any primary that answers, whatever views others are in, and name no view when asking.
+    RecoverFromAnyPrimary = "recover-from-any-primary",
+    /// F8: ask with the same nonce after every crash.
+    ReuseNonce = "reuse-nonce",
+    /// F9, F10: forget the view together with the log.
+    ForgetView = "forget-view",
+    /// F8: install a recovered log before it reaches what the primary had.
+    RecoverTooLittle = "recover-too-little",
+    /// F8: count a replica that recovers itself as one that answers.
+    CountRecovering = "count-recovering",
+    /// Decision 2: stay in a view that a recovering replica has promised to leave.
+    IgnoreRecoveryView = "ignore-recovery-view",
+    /// C13: wait for a primary that has lost its log.
+    WaitForLostPrimary = "wait-for-lost-primary",
+    /// F11: take all that were recovering within one round for recovering at one moment.
+    StopAfterOneRound = "stop-after-one-round",
 }
 
 /// The rules that are switched off.

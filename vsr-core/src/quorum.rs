@@ -9,6 +9,10 @@ impl ReplicaSet {
         self.0 |= 1 << index;
     }
 
+    pub(crate) fn contains(self, index: usize) -> bool {
+        self.0 & 1 << index != 0
+    }
+
     pub(crate) fn len(self) -> usize {
         self.0.count_ones() as usize
     }

@@ -7,7 +7,9 @@ mod durability;
 #[cfg(feature = "inject")]
 mod exploration;
 mod invariants;
+mod memory_loss;
 mod normal;
+mod recovery;
 mod requests;
 mod state_transfer;
 mod timers;
@@ -19,7 +21,7 @@ use crate::{
     effect::{Answer, Asked, Effect},
     event::{Event, Ignored, StatusName},
     id::{ClientId, Hash, Incarnation, Now, OpNumber, ReplicaId, RequestNumber, SessionId, Time, ViewNumber},
-    input::{Input, Restored},
+    input::{Input, LogState, Restored},
     log::{Log, Point},
     message::{Body, Message},
     mutation::Mutation,
@@ -37,6 +39,7 @@ use durability::{Durability, Stage};
 #[cfg(feature = "inject")]
 pub use exploration::Timer;
 use normal::{Backup, Primary};
+use recovery::Recovering;
 use requests::Credits;
 use state_transfer::Transfer;
 use timers::Timers;
@@ -93,6 +96,7 @@ enum Mode {
     Primary(Box<Primary>),
     Backup(Backup),
     ViewChange(Box<ViewChange>),
+    Recovering(Box<Recovering>),
     Stopped,
 }
 
@@ -143,6 +147,10 @@ impl Replica {
         let me = config.members.iter().position(|id| *id == config.replica).unwrap_or_default();
         let mut rng = Rng::new(config.seed);
         let boot = rng.next();
+        // What is left of a log that was lost is no log.
+        let lost = restored.log == LogState::Lost;
+        let restored =
+            if lost { Restored { record: restored.record, ..Restored::default() } } else { restored };
         let record = match restored.record {
             Some(record) => check_record(&config, record)?,
             None => Record {
@@ -185,14 +193,17 @@ impl Replica {
             (Some(_), false) => Stage::Bound,
             (Some(_), true) => Stage::Formed,
         };
+        // Before the group is formed there is no log to lose.
+        let recovers = lost && stage == Stage::Formed;
+        let log_view = (!recovers).then_some(record.log_view);
         let mut replica = Self {
             me,
             incarnation: record.incarnation,
             membership: record.membership,
             mode: Mode::Stopped,
             view: record.view,
-            log_view: record.log_view,
-            start_op: record.start_op,
+            log_view: if lost { ViewNumber(0) } else { record.log_view },
+            start_op: if lost { OpNumber(0) } else { record.start_op },
             commit,
             commits: Commits::after(base.op),
             digests: Digests::new(
@@ -203,7 +214,7 @@ impl Replica {
             snapshot: restored.snapshot,
             votes: Votes::new(config.members.len()),
             transfer: None,
-            durability: Durability::new(boot, stage, record.view, record.log_view, log.op()),
+            durability: Durability::new(boot, stage, record.view, log_view, log.op()),
             credits: Credits::default(),
             timers: Timers::starting(now.monotonic),
             next_tick: None,
@@ -220,7 +231,9 @@ impl Replica {
         if let Some(snapshot) = replica.snapshot.clone() {
             replica.out.push(Effect::InstallSnapshot(snapshot));
         }
-        if stage == Stage::Formed {
+        if recovers {
+            replica.recover();
+        } else if stage == Stage::Formed {
             replica.rejoin()
         } else {
             replica.start_bootstrap()
@@ -284,7 +297,7 @@ impl Replica {
             Mode::Primary(primary) => primary.room(&self.config.limits),
             Mode::Backup(_) => self.credits.room(&self.config.limits),
             // They are refused at once.
-            Mode::Bootstrapping(_) | Mode::ViewChange(_) | Mode::Stopped => {
+            Mode::Bootstrapping(_) | Mode::ViewChange(_) | Mode::Recovering(_) | Mode::Stopped => {
                 self.config.limits.forward_ops_max
             }
         }
@@ -397,6 +410,9 @@ impl Replica {
 
     fn dispatch(&mut self, sender: usize, message: Message) -> Result<(), Ignored> {
         let view = message.view;
+        if matches!(self.mode, Mode::Recovering(_)) && !recovery::concerns(&message.body) {
+            return Err(Ignored::Recovering);
+        }
         match message.body {
             Body::Bootstrap(body) => self.on_bootstrap(sender, message.incarnation, *body),
             Body::Request(run) => self.on_forwarded(sender, view, &run),
@@ -411,6 +427,8 @@ impl Replica {
             }
             Body::NewState(body) => self.on_new_state(sender, view, *body),
             Body::Digests(told) => self.on_digests(sender, told),
+            Body::Recovery { nonce, boot } => self.on_recovery(sender, view, nonce, boot),
+            Body::RecoveryResponse(body) => self.on_recovery_response(sender, view, *body),
         }
     }
 
@@ -522,6 +540,7 @@ impl Mode {
             Self::Bootstrapping(_) => StatusName::Bootstrapping,
             Self::Primary(_) | Self::Backup(_) => StatusName::Normal,
             Self::ViewChange(_) => StatusName::ViewChange,
+            Self::Recovering(_) => StatusName::Recovering,
             Self::Stopped => StatusName::Stopped,
         }
     }

@@ -4,6 +4,10 @@ use crate::{
     config::{ConfigError, ReplicatedLimits},
     id::{ClusterId, GroupId, Incarnation, OpNumber, ReplicaId},
 };
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 /// Why a running replica fenced itself off.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +53,19 @@ pub enum StopReason {
         /// The first op at which they were seen to differ.
         until: OpNumber,
     },
+    /// More replicas lost their logs at the same time than the others can make up for (rule F11).
+    #[error(
+        "{} lost their logs at the same time, and a lost log comes back only with the help of {needed} other replicas, of {replicas} in all: the group cannot go on; save the state of a replica that still runs, then wipe all of them and begin a new group from it",
+        names(recovering)
+    )]
+    MemoryLost {
+        /// Who is without a log, this replica among them.
+        recovering: Vec<ReplicaId>,
+        /// How many other replicas recovery needs.
+        needed: usize,
+        /// How many replicas the group has.
+        replicas: usize,
+    },
     /// Another replica is configured with other replicated limits (decision 10).
     #[error("{peer} was configured with {theirs:?}, this replica with {ours:?}: make them equal")]
     LimitsDiffer {
@@ -59,6 +76,10 @@ pub enum StopReason {
         /// What is configured here.
         ours: ReplicatedLimits,
     },
+}
+
+fn names(replicas: &[ReplicaId]) -> String {
+    replicas.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Why a replica did not start.

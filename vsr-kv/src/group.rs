@@ -179,6 +179,7 @@ fn state(status: &Status) -> String {
         (Health::Running, StatusName::Bootstrapping) => "forming".to_owned(),
         (Health::Running, StatusName::Normal) => "normal".to_owned(),
         (Health::Running, StatusName::ViewChange) => "view-change".to_owned(),
+        (Health::Running, StatusName::Recovering) => "recovering".to_owned(),
         (Health::Running, StatusName::Stopped) => "stopping".to_owned(),
         (other, _) => other.to_string(),
     }

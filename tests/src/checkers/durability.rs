@@ -29,8 +29,9 @@ impl Durability {
         self.checked = committed;
         let Some(hash) = agreement.hash_at(committed) else { return Ok(()) };
         let key = |host: &Host| (host.disk.log_view(), host.disk.op());
-        // Who is not formed has no vote (decision 12).
-        let voters = || hosts.iter().filter(|host| host.disk.record().is_some_and(|record| record.formed));
+        // Who is not formed has no vote (decision 12), nor has who lost its log (rule F8).
+        let formed = |host: &&Host| host.disk.record().is_some_and(|record| record.formed);
+        let voters = || hosts.iter().filter(formed).filter(|host| !host.disk.is_lost());
         for host in voters() {
             if host.disk.snapshot_op() >= committed || host.disk.hash_at(committed) == Some(hash) {
                 continue;

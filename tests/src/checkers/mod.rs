@@ -8,6 +8,7 @@ mod durability;
 mod exactly_once;
 mod history;
 mod leadership;
+mod memory;
 mod monotone;
 mod promises;
 mod sessions;
@@ -59,6 +60,7 @@ pub struct Checkers {
     exactly_once: exactly_once::ExactlyOnce,
     sessions: sessions::SessionTables,
     bounds: bounds::Bounds,
+    memory: memory::Memory,
     coverage: Coverage,
     /// A replica may refuse to go on where a scenario wiped it.
     pub(crate) stops_allowed: bool,
@@ -79,6 +81,7 @@ impl Checkers {
             exactly_once: exactly_once::ExactlyOnce::default(),
             sessions: sessions::SessionTables::default(),
             bounds: bounds::Bounds::new(limits),
+            memory: memory::Memory::new(replicas),
             coverage: Coverage::default(),
             stops_allowed: false,
         }
@@ -118,6 +121,12 @@ impl Checkers {
         self.monotone.on_wipe(replica);
     }
 
+    /// The log of a replica is lost.
+    pub(crate) fn on_loss(&mut self, replica: usize, disk: &Disk) {
+        self.monotone.on_loss(replica, disk);
+        self.memory.on_loss(replica, disk);
+    }
+
     pub(crate) fn on_send(
         &mut self,
         replica: usize,
@@ -125,6 +134,7 @@ impl Checkers {
         disk: &Disk,
     ) -> Result<(), Violation> {
         promises::check(replica, message, disk)?;
+        memory::Memory::on_send(replica, message, disk)?;
         self.uniqueness.on_send(message)
     }
 
@@ -143,7 +153,9 @@ impl Checkers {
     }
 
     pub(crate) fn on_stop(&self, replica: usize, reason: &StopReason) -> Result<(), Violation> {
-        let expected = self.stops_allowed && !matches!(reason, StopReason::Divergence { .. });
+        self.memory.on_stop(reason)?;
+        let expected = matches!(reason, StopReason::MemoryLost { .. })
+            || self.stops_allowed && !matches!(reason, StopReason::Divergence { .. });
         if expected { Ok(()) } else { Err(Violation::new("stop", format!("replica {replica}: {reason}"))) }
     }
 
@@ -197,6 +209,7 @@ impl Checkers {
         self.comparable.check(hosts)?;
         if disk_changed {
             self.monotone.on_durable(hosts)?;
+            self.memory.on_durable(hosts);
         }
         self.durability.check(hosts, &self.agreement, disk_changed)
     }

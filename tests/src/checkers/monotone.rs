@@ -35,6 +35,12 @@ impl Monotone {
         self.durable[replica] = Seen::default();
     }
 
+    /// With its log a replica forgets how far it was; the view is not part of the log.
+    pub(super) fn on_loss(&mut self, replica: usize, disk: &Disk) {
+        let view = self.durable[replica].view;
+        self.durable[replica] = Seen { view, ..Seen::of_disk(disk) };
+    }
+
     pub(super) fn after_step(&mut self, replica: usize, status: &Status) -> Result<(), Violation> {
         let now = Seen {
             view: status.view,

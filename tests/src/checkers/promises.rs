@@ -2,7 +2,7 @@
 
 use super::Violation;
 use crate::disk::Disk;
-use vsr_core::{Body, Message};
+use vsr_core::{Body, Message, Standing};
 
 pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<(), Violation> {
     let broken = |what: &str| {
@@ -36,6 +36,17 @@ pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<()
                 return broken("the log of the view");
             }
         }
+        Body::RecoveryResponse(body) => {
+            let vouched = match &body.standing {
+                Standing::Primary { .. } | Standing::Backup => {
+                    !disk.is_lost() && disk.log_view() == message.view
+                }
+                Standing::Recovering { .. } => true,
+            };
+            if !vouched {
+                return broken("the log it vouches for");
+            }
+        }
         Body::Bootstrap(body) => {
             let bound = disk.record().is_some_and(|record| record.membership.is_some());
             if body.membership.is_some() && !bound {
@@ -47,6 +58,7 @@ pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<()
         | Body::Commit { .. }
         | Body::StartViewChange
         | Body::GetState { .. }
+        | Body::Recovery { .. }
         | Body::NewState(_)
         | Body::Digests(_) => {}
     }

@@ -1,7 +1,7 @@
 //! What a scenario claims. `expect not` claims the contrary.
 //!
 //! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`
-//! - `R0 status Normal` (or Bootstrapping, ViewChange, Stopped, Down), `R0 primary`
+//! - `R0 status Normal` (or Bootstrapping, ViewChange, Recovering, Stopped, Down), `R0 primary`
 //! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
 //! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`: since the beginning.
@@ -132,6 +132,7 @@ fn status_name(status: StatusName) -> &'static str {
         StatusName::Bootstrapping => "Bootstrapping",
         StatusName::Normal => "Normal",
         StatusName::ViewChange => "ViewChange",
+        StatusName::Recovering => "Recovering",
         StatusName::Stopped => "Stopped",
     }
 }
@@ -143,6 +144,7 @@ fn stop_name(reason: &StopReason) -> &'static str {
         StopReason::BootstrapConflict { .. } => "BootstrapConflict",
         StopReason::NotDeterministic { .. } => "NotDeterministic",
         StopReason::LimitsDiffer { .. } => "LimitsDiffer",
+        StopReason::MemoryLost { .. } => "MemoryLost",
         _ => "Other",
     }
 }

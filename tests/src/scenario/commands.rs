@@ -96,6 +96,10 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             stage.world.crash(replica(at)?);
             Ok(())
         }
+        ["lose", at] => {
+            stage.world.lose(replica(at)?);
+            Ok(())
+        }
         ["restart", at] => stage.start(replica(at)?),
         ["wipe", at] => {
             stage.world.wipe(replica(at)?);
@@ -136,11 +140,15 @@ fn quietly(stage: &mut Stage, act: impl FnOnce(&mut Stage) -> Result<(), String>
 fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), String> {
     let count: u32 = count.parse().map_err(|_| "how many?".to_string())?;
     let members: Vec<_> = (0..count).map(ReplicaId).collect();
-    let mut unformed = false;
+    let (mut unformed, mut forgets) = (false, false);
     let mut configs: Vec<_> = members.iter().map(|id| Config::new(*id, members.clone())).collect();
     for option in options {
         if *option == "unformed" {
             unformed = true;
+            continue;
+        }
+        if *option == "view-durable" {
+            forgets = true;
             continue;
         }
         let (name, value) = option.split_once('=').ok_or_else(|| format!("{option} is not like limit=5"))?;
@@ -152,7 +160,7 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
     for config in &mut configs {
         config.mutations = stage.mutations;
     }
-    stage.raise(configs);
+    stage.raise(configs, forgets);
     if unformed {
         return Ok(());
     }

@@ -4,13 +4,14 @@
 //! which `UPDATE_EXPECT=1` writes anew. `expect` commands are claims that no rewriting touches.
 //!
 //! # Commands
-//! - `cluster 3 [unformed] [limit=value]…`: replicas R0, R1, …; formed and quiet unless told otherwise. `clients c1 c2` registers.
+//! - `cluster 3 [unformed] [view-durable] [limit=value]…`: replicas R0, R1, …; formed and quiet unless told otherwise; view-durable ones
+//!   lose their log in every crash. `clients c1 c2` registers.
 //! - `request R0 c1 put x 1`, `retry R1 c1` (all that is unanswered), `resend R1 c1 2` (that one, answered or not).
 //! - `deliver R0->R1 Prepare op2`: the oldest such message; `*` is anybody or anything, and `all` in front takes all of them.
 //!   `duplicate` delivers a copy, `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
 //! - `storage R1 manual`, `persist R1`, `storage R1 automatic`.
 //! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
-//! - `crash R0`, `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
+//! - `crash R0`, `lose R0` (a crash that takes the log), `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
 //! - `settle`: all that is not held is delivered, until nothing is left. `run 2s`: time passes for all, too.
 //! - `expect [not] …`: see [`claims`].
 

@@ -73,11 +73,12 @@ impl Stage {
         }
     }
 
-    pub(super) fn raise(&mut self, configs: Vec<Config>) {
+    pub(super) fn raise(&mut self, configs: Vec<Config>, forgets: bool) {
         self.clocks = vec![1_000_000_000; configs.len()];
         self.world = world(configs, 1);
         for host in &mut self.world.hosts {
             host.observed = true;
+            host.forgets = forgets;
         }
     }
 
@@ -196,6 +197,11 @@ impl Stage {
                 Event::ViewInstalled { view, op } => format!("installs {view} up to {op}"),
                 Event::DigestsDiffer { from, after, until } => {
                     format!("has another digest than {from} after {after}, up to {until}")
+                }
+                Event::RecoveryTargetKnown { view, op } => format!("needs the log of {view} up to {op}"),
+                Event::Recovered { view, op } => format!("has recovered in {view} up to {op}"),
+                Event::MemoryLossProven { replicas } => {
+                    format!("knows that {replicas} replicas are without a log")
                 }
                 Event::SnapshotInstalled { op } => format!("installs the snapshot of {op}"),
                 _ => continue,

@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use vsr_core::{Entry, OpNumber, Record, Restored, Snapshot, Write};
+use vsr_core::{Entry, LogState, OpNumber, Record, Restored, Snapshot, Write};
 
 /// Keeps everything in memory. Clones share what is kept: hand one to the replica and keep another to start it again after a crash.
 ///
@@ -43,11 +43,15 @@ impl LogStorage for MemoryStorage {
             snapshot: kept.snapshot.clone(),
             entries: kept.entries.iter().cloned().collect(),
             commit: kept.commit,
+            log: LogState::Intact,
         })
     }
 
     fn append(&mut self, write: Write) -> Result<Appended, StorageError> {
         let mut kept = self.kept();
+        if write.reset {
+            *kept = Kept { record: kept.record.take(), ..Kept::default() };
+        }
         if let Some(record) = write.record {
             kept.record = Some(record);
         }

@@ -42,7 +42,8 @@ pub(crate) struct Durability {
 struct State {
     stage: Stage,
     view: ViewNumber,
-    log_view: ViewNumber,
+    /// None where the log was lost: then nothing that the storage holds is a log.
+    log_view: Option<ViewNumber>,
     /// The log as it is now is durable up to here.
     op: OpNumber,
 }
@@ -59,6 +60,7 @@ struct InFlight {
 #[derive(Clone, Debug, Default, Hash)]
 struct Dirty {
     record: bool,
+    reset: bool,
     snapshot: Option<Arc<Snapshot>>,
     truncate_above: Option<OpNumber>,
     entries: Vec<Entry>,
@@ -66,10 +68,21 @@ struct Dirty {
 }
 
 impl Durability {
-    pub(crate) fn new(boot: u64, stage: Stage, view: ViewNumber, log_view: ViewNumber, op: OpNumber) -> Self {
+    pub(crate) fn new(
+        boot: u64,
+        stage: Stage,
+        view: ViewNumber,
+        log_view: Option<ViewNumber>,
+        op: OpNumber,
+    ) -> Self {
         let durable =
             State { stage: if stage == Stage::Known { Stage::Unknown } else { stage }, view, log_view, op };
         Self { boot, sequence: 0, durable, in_flight: VecDeque::new(), dirty: Dirty::default(), stage }
+    }
+
+    /// Names this start of the replica.
+    pub(crate) fn boot(&self) -> u64 {
+        self.boot
     }
 
     /// How far the group is formed, durably.
@@ -92,8 +105,8 @@ impl Durability {
         self.durable.view
     }
 
-    /// The view whose log the durable log is.
-    pub(crate) fn log_view(&self) -> ViewNumber {
+    /// The view whose log the durable log is; none while there is no log.
+    pub(crate) fn log_view(&self) -> Option<ViewNumber> {
         self.durable.log_view
     }
 
@@ -121,6 +134,11 @@ impl Durability {
         self.dirty.record = true;
     }
 
+    /// The log that was lost is about to be replaced: with the next write nothing of it is left.
+    pub(crate) fn reset(&mut self) {
+        self.dirty.reset = true;
+    }
+
     pub(crate) fn appended(&mut self, entry: Entry) {
         self.dirty.entries.push(entry);
     }
@@ -143,9 +161,10 @@ impl Durability {
         self.dirty.trim_through = Some(through);
     }
 
-    fn is_clean(&self) -> bool {
-        let Dirty { record, snapshot, truncate_above, entries, trim_through } = &self.dirty;
+    pub(crate) fn is_clean(&self) -> bool {
+        let Dirty { record, reset, snapshot, truncate_above, entries, trim_through } = &self.dirty;
         !record
+            && !reset
             && snapshot.is_none()
             && truncate_above.is_none()
             && entries.is_empty()
@@ -177,10 +196,10 @@ impl Replica {
         let record = self.durability.dirty.record.then(|| self.record());
         let Durability { boot, sequence, in_flight, dirty, stage, .. } = &mut self.durability;
         *sequence += 1;
-        let Dirty { snapshot, truncate_above, entries, trim_through, .. } = core::mem::take(dirty);
+        let Dirty { reset, snapshot, truncate_above, entries, trim_through, .. } = core::mem::take(dirty);
         in_flight.push_back(InFlight {
             sequence: *sequence,
-            state: State { stage: *stage, view: self.view, log_view: self.log_view, op: self.log.op() },
+            state: State { stage: *stage, view: self.view, log_view: Some(self.log_view), op: self.log.op() },
             snapshot: snapshot.clone(),
             bytes: entries.iter().map(Entry::bytes).sum(),
             since: self.now.monotonic,
@@ -188,6 +207,7 @@ impl Replica {
         self.out.push(Effect::Append(Write {
             id: WriteId { boot: *boot, sequence: *sequence },
             record,
+            reset,
             snapshot,
             truncate_above,
             entries,
@@ -215,7 +235,7 @@ impl Replica {
             Mode::Primary(_) => self.announce_if_durable(),
             Mode::Backup(backup) => backup.ack_due |= durable > before,
             Mode::ViewChange(_) => self.send_do_view_change(),
-            Mode::Stopped => {}
+            Mode::Recovering(_) | Mode::Stopped => {}
         }
     }
 
@@ -235,7 +255,7 @@ impl Replica {
     /// Whether the whole log, and the view it belongs to, are durable (rule F1).
     pub(super) fn log_is_durable(&self) -> bool {
         self.durability.op() == self.log.op()
-            && self.durability.log_view() == self.log_view
+            && self.durability.log_view() == Some(self.log_view)
             && self.durability.view() == self.view
     }
 

@@ -40,7 +40,7 @@ impl Replica {
                     "the pipeline's bytes are those of the uncommitted entries"
                 );
                 let durable =
-                    self.durability.log_view() == self.view && self.durability.op() >= self.start_op;
+                    self.durability.log_view() == Some(self.view) && self.durability.op() >= self.start_op;
                 assert!(!primary.announced || durable, "a view is announced when it is durable");
             }
             Mode::Backup(_) => {
@@ -49,6 +49,10 @@ impl Replica {
             }
             Mode::ViewChange(_) => {
                 assert!(self.log_view < self.view, "a view change is towards a view not yet started")
+            }
+            Mode::Recovering(_) => {
+                assert_eq!(op.0, 0, "a log that was lost is there again when it is whole");
+                assert!(self.durability.is_clean(), "who recovers has nothing to write");
             }
             Mode::Bootstrapping(_) => assert_eq!(op.0, 0, "no log before the group is formed"),
             Mode::Stopped => {}

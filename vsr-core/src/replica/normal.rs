@@ -324,7 +324,7 @@ impl Replica {
     pub(super) fn acknowledge(&mut self) {
         let eager = self.mutated(Mutation::AckBeforePersisted);
         let (view, op) = (self.view, if eager { self.log.op() } else { self.durability.op() });
-        let durable = (eager || self.durability.log_view() == view) && self.durability.view() == view;
+        let durable = (eager || self.durability.log_view() == Some(view)) && self.durability.view() == view;
         let hash = self.log.hash_at(op);
         let Mode::Backup(backup) = &mut self.mode else { return };
         if let Some(hash) = hash.filter(|_| backup.ack_due && durable) {

@@ -24,8 +24,8 @@ pub(crate) struct Transfer {
     /// Who is asked; retries rotate.
     source: usize,
     asked_at: Option<Time>,
-    /// In the own view: how far the log must reach.
-    target: OpNumber,
+    /// How far the log must reach, for what is known of it.
+    pub(crate) target: OpNumber,
     /// The op at which the view started, once known.
     start_op: Option<OpNumber>,
     /// The best commit-number of a replica that is normal in the view.
@@ -147,7 +147,7 @@ impl Replica {
     }
 
     /// Asks the source for what follows what is there.
-    fn fetch(&mut self) {
+    pub(super) fn fetch(&mut self) {
         let now = self.now.monotonic;
         let end = self.log.end();
         let in_own_view = self.in_own_view();
@@ -192,12 +192,7 @@ impl Replica {
         if self.durability.view() < self.view {
             return Err(Ignored::NotDurable);
         }
-        let normal = view == self.view
-            && match &self.mode {
-                Mode::Primary(primary) => primary.announced,
-                Mode::Backup(_) => self.durability.log_view() == view,
-                _ => false,
-            };
+        let normal = view == self.view && self.serves_its_view();
         if view == self.view {
             self.heard_from(from);
         }
@@ -226,6 +221,15 @@ impl Replica {
             Body::NewState(Box::new(NewState { view, nonce, normal, start_op, commit, snapshot, suffix })),
         );
         Ok(())
+    }
+
+    /// Whether it is normal, and the storage knows: what it says of its view's log is true.
+    pub(super) fn serves_its_view(&self) -> bool {
+        match &self.mode {
+            Mode::Primary(primary) => primary.announced,
+            Mode::Backup(_) => self.durability.log_view() == Some(self.view),
+            _ => false,
+        }
     }
 
     pub(super) fn on_new_state(
@@ -351,7 +355,7 @@ impl Replica {
                 op,
                 snapshot: snapshot_op,
             });
-            if view == self.view {
+            if view == self.view || matches!(self.mode, Mode::Recovering(_)) {
                 self.restart_failure_timer();
                 self.cancel_vote();
             }
@@ -374,8 +378,11 @@ impl Replica {
     /// Installs the staged view if it is whole: from the own commit-number to the op at which the view started, without a gap.
     fn install_view(&mut self) -> bool {
         let partial = self.mutated(Mutation::InstallPartialView);
+        let too_little = self.mutated(Mutation::RecoverTooLittle);
         let whole = self.transfer.as_ref().is_some_and(|transfer| {
-            transfer.start_op.is_some_and(|start_op| transfer.staged.op() >= start_op || partial)
+            let Some(start_op) = transfer.start_op else { return false };
+            let needed = if too_little { start_op } else { start_op.max(transfer.target) };
+            transfer.staged.op() >= needed || partial
         });
         let Some(transfer) = self.transfer.take_if(|_| whole) else { return false };
         let (view, start_op, commit) =
@@ -383,9 +390,14 @@ impl Replica {
         if !self.install_log(transfer) {
             return true;
         }
+        let recovered = matches!(self.mode, Mode::Recovering(_));
         self.become_backup();
         (self.view, self.log_view, self.start_op) = (view, view, start_op);
         self.durability.record_changed();
+        if recovered {
+            self.durability.reset();
+            self.observe(Event::Recovered { view, op: self.log.op() });
+        }
         if self.mutated(Mutation::LowerCommit) {
             self.set_commit(commit.min(self.log.op()));
         }

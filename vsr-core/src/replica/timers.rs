@@ -60,11 +60,15 @@ impl Replica {
                 self.send_vote_again();
                 self.fetch_again();
             }
+            Mode::Recovering(_) => self.ask_again(),
             Mode::Stopped => {}
         }
     }
 
     fn on_failure_timeout(&mut self) {
+        if matches!(self.mode, Mode::Recovering(_)) {
+            return self.begin_round();
+        }
         let waiting = matches!(self.mode, Mode::ViewChange(_));
         self.observe(Event::PrimaryTimedOut { view: self.view, timeout: self.config.heartbeat_timeout });
         self.restart_failure_timer();

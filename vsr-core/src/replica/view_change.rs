@@ -57,6 +57,10 @@ impl Votes {
         self.0[voter] = Some(now);
     }
 
+    pub(crate) fn remove(&mut self, voter: usize) {
+        self.0[voter] = None;
+    }
+
     pub(crate) fn has(&self, voter: usize) -> bool {
         self.0[voter].is_some()
     }
@@ -83,15 +87,20 @@ impl Replica {
 
     pub(super) fn cancel_vote(&mut self) {
         if self.votes.has(self.me) {
-            self.votes.0[self.me] = None;
+            self.votes.remove(self.me);
             self.observe(Event::VoteCancelled { view: self.view });
         }
     }
 
     pub(super) fn send_vote_again(&mut self) {
-        if self.votes.has(self.me) && self.durability.view() >= self.view {
+        if self.votes.has(self.me) && self.may_vote() {
             self.broadcast(&Body::StartViewChange);
         }
+    }
+
+    /// Not before the view is durable (rule F1), and, after a loss, the log that took the place of the one lost (rule F8).
+    fn may_vote(&self) -> bool {
+        self.durability.view() >= self.view && self.durability.log_view().is_some()
     }
 
     pub(super) fn on_start_view_change(&mut self, from: usize, view: ViewNumber) -> Result<(), Ignored> {
@@ -192,7 +201,7 @@ impl Replica {
         }
         match &self.mode {
             Mode::Primary(primary) if primary.announced => self.send_start_view(from),
-            _ if self.votes.has(self.me) => self.send(from, Body::StartViewChange),
+            _ if self.votes.has(self.me) && self.may_vote() => self.send(from, Body::StartViewChange),
             Mode::ViewChange(_) if self.log_is_durable() => self.send_log_to(from),
             _ => {}
         }
@@ -306,7 +315,7 @@ impl Replica {
 
     /// The view starts when its record and its log are durable here (rule C7).
     pub(super) fn announce_if_durable(&mut self) {
-        let ready = self.durability.log_view() == self.view && self.durability.op() >= self.start_op;
+        let ready = self.durability.log_view() == Some(self.view) && self.durability.op() >= self.start_op;
         let Mode::Primary(primary) = &mut self.mode else { return };
         if primary.announced || !ready {
             return;
