@@ -249,12 +249,26 @@ impl<M: StateMachine> Cluster<M> {
     /// # Errors
     /// There is no such replica, or it runs.
     pub fn wipe(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        self.change_storage(id, MemoryStorage::wipe)
+    }
+
+    /// Takes the log of a crashed replica, as if it had kept it in memory only. What it promised about views stays, as it must.
+    /// Started again it recovers: it has no vote until it has the log back from the others, which takes a quorum of them with
+    /// logs of their own, the primary of their view among them. Where too many have lost theirs at once, they stop and say so.
+    ///
+    /// # Errors
+    /// There is no such replica, or it runs.
+    pub fn lose_log(&self, id: ReplicaId) -> Result<(), ClusterError> {
+        self.change_storage(id, MemoryStorage::lose_log)
+    }
+
+    fn change_storage(&self, id: ReplicaId, change: impl FnOnce(&MemoryStorage)) -> Result<(), ClusterError> {
         let slot = &self.slots[self.index_of(id)?];
         let Ok(_changing) = slot.changing.try_lock() else { return Err(ClusterError::Running { id }) };
         if slot.state().handle.is_some() {
             return Err(ClusterError::Running { id });
         }
-        slot.storage.wipe();
+        change(&slot.storage);
         Ok(())
     }
 

@@ -20,12 +20,20 @@ struct Kept {
     snapshot: Option<Arc<Snapshot>>,
     entries: VecDeque<Entry>,
     commit: OpNumber,
+    log: LogState,
 }
 
 impl MemoryStorage {
     /// Forgets everything. The replica that uses it must be stopped.
     pub fn wipe(&self) {
         *self.kept() = Kept::default();
+    }
+
+    /// Forgets the log, but not who the replica is and what it promised about views: it will get its log back from the others. The
+    /// replica that uses it must be stopped.
+    pub fn lose_log(&self) {
+        let mut kept = self.kept();
+        *kept = Kept { record: kept.record.take(), log: LogState::Lost, ..Kept::default() };
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -43,7 +51,7 @@ impl LogStorage for MemoryStorage {
             snapshot: kept.snapshot.clone(),
             entries: kept.entries.iter().cloned().collect(),
             commit: kept.commit,
-            log: LogState::Intact,
+            log: kept.log,
         })
     }
 
