@@ -13,7 +13,7 @@ use std::{
 use vsr_core::{Mutation, Mutations};
 use vsr_test::{
     measure::{Load, failover, throughput},
-    mutants::{MUTANTS, table},
+    mutants::{HEAD, MUTANTS, row},
     simulation::{Options, Report, Totals, run},
 };
 
@@ -44,8 +44,12 @@ enum Command {
         #[arg(long)]
         coverage: bool,
     },
-    /// Switches off one rule after the other; each time its scenario must fail.
-    Mutants,
+    /// Switches off one rule after the other; each time its test must fail, and for the right reason.
+    Mutants {
+        /// Only this switch.
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Crashes the primary of a busy group in this process again and again: how long until the next acknowledged write?
     Failover {
         /// How often, with each setting of the timers.
@@ -87,7 +91,7 @@ fn main() -> ExitCode {
             let options = Options { replicas, mutations, verbose: false };
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
-        Command::Mutants => mutants(),
+        Command::Mutants { only } => mutants(only.as_deref()),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
         Command::Bench { operations, clients, one_down } => {
@@ -110,20 +114,26 @@ fn measured(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) 
     }
 }
 
-fn mutants() -> ExitCode {
+fn mutants(only: Option<&str>) -> ExitCode {
     // A panic is one way for a mutant to die, told in its row.
     std::panic::set_hook(Box::new(|_| {}));
-    match table() {
-        Ok((table, survivors)) => {
-            print!("{table}");
-            println!("\n{} mutants, {survivors} survived or died of something else", MUTANTS.len());
-            if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
+    let chosen = || MUTANTS.iter().filter(|mutant| only.is_none_or(|name| mutant.switch.name() == name));
+    let mut survivors = 0;
+    println!("{HEAD}");
+    for mutant in chosen() {
+        match row(mutant) {
+            Ok((row, killed)) => {
+                println!("{row}");
+                survivors += usize::from(!killed);
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", mutant.killer.name());
+                return ExitCode::from(2);
+            }
         }
     }
+    println!("\n{} mutants, {survivors} survived or died of something else", chosen().count());
+    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn scenarios(files: &[PathBuf]) -> ExitCode {

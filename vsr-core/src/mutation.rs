@@ -25,16 +25,50 @@ macro_rules! mutations {
 mutations! {
     /// B3: append a prepare of a higher view.
     AcceptHigherPrepare = "accept-higher-prepare",
+    /// A1: take messages of other clusters, groups and epochs.
+    AcceptStrangers = "accept-strangers",
+    /// A2: take from anybody what only the primary may say.
+    AcceptFromAnybody = "accept-from-anybody",
+    /// A5: follow into any view.
+    AcceptAnyView = "accept-any-view",
+    /// B3: take no notice of a newer view's broadcasts.
+    IgnoreNewerView = "ignore-newer-view",
     /// C6: choose the new view's log by op-number, whatever its log view.
     ChooseByOp = "choose-by-op",
     /// C6: choose the log that came last.
     ChooseLast = "choose-last",
     /// A3: count do-view-change messages, not their senders.
     CountDuplicateVotes = "count-duplicate-votes",
+    /// A3: keep the votes of one view in the next.
+    KeepVotes = "keep-votes",
     /// A3: count acknowledgements, not their senders.
     CountDuplicateAcks = "count-duplicate-acks",
     /// B4: count acknowledgements of other views.
     AckAcrossViews = "ack-across-views",
+    /// Decision 13: count acknowledgements of another log.
+    AckWithoutHash = "ack-without-hash",
+    /// A6: a quorum of those who were heard of lately.
+    QuorumOfConnected = "quorum-of-connected",
+    /// B5: commit only what this view proposed.
+    CommitOwnViewOnly = "commit-own-view-only",
+    /// Decision 18: commit a part of an entry.
+    CommitInsideEntry = "commit-inside-entry",
+    /// B6: execute only the newest of what was committed.
+    SkipUnapplied = "skip-unapplied",
+    /// B2: append beyond a gap.
+    AppendOverGap = "append-over-gap",
+    /// B2: do not acknowledge again what is already there.
+    AckOnce = "ack-once",
+    /// B8: take the time from the own clock alone.
+    TimeGoesBack = "time-goes-back",
+    /// Decision 16: propose no ticks.
+    NoTicks = "no-ticks",
+    /// Decision 13: stop when a message does not fit the own log.
+    StopAtBrokenChain = "stop-at-broken-chain",
+    /// B12: propose without bounds.
+    UnboundedPipeline = "unbounded-pipeline",
+    /// B12: let requests wait without bounds.
+    UnboundedQueue = "unbounded-queue",
     /// B7: take a smaller commit-number over.
     LowerCommit = "lower-commit",
     /// B6: advance the commit-number over what is not in the log of this view.
@@ -43,18 +77,58 @@ mutations! {
     AcceptOldStartView = "accept-old-start-view",
     /// C8: keep the own log where the new view's is shorter.
     KeepLongerLog = "keep-longer-log",
+    /// C5: append what the old view proposes during a view change.
+    AppendInViewChange = "append-in-view-change",
+    /// C6: call a view through which this replica only passed the view of its log.
+    LogViewWithoutLog = "log-view-without-log",
+    /// C7: announce a view that is not durable.
+    StartViewBeforePersisted = "start-view-before-persisted",
     /// D2: drop the uncommitted log when asking for state.
     TruncateWhenAsking = "truncate-when-asking",
     /// D2: be in the new view before its log arrived.
     EagerView = "eager-view",
     /// Decision 4: install a newer view from a part of its log.
     InstallPartialView = "install-partial-view",
+    /// D2: go on with a transfer of a view that is over.
+    KeepStaleTransfer = "keep-stale-transfer",
+    /// Decision 4: pieces of a log are no sign of life.
+    TransferIsNoLife = "transfer-is-no-life",
+    /// Decision 4: a request for state is no answer to a heartbeat.
+    AskingIsNoAnswer = "asking-is-no-answer",
+    /// Decision 5: draw a nonce for each question.
+    NonceEachRequest = "nonce-each-request",
+    /// Decision 5: ask again at each message that tells of the view.
+    FetchPerMessage = "fetch-per-message",
     /// Decision 5: stage what a replica of another view calls committed.
     StageOtherViews = "stage-other-views",
     /// H1: remember a request when it is appended, not when it is committed.
     SessionAtAppend = "session-at-append",
     /// H5, H6: forget the replies when the view changes.
     ForgetSessions = "forget-sessions",
+    /// Decision 6: admit a request whose predecessor is missing.
+    AdmitGaps = "admit-gaps",
+    /// Decision 6: admit requests beyond the window.
+    ExceedWindow = "exceed-window",
+    /// Decision 6, H1: answer another operation under a used number like the first.
+    AnswerConflicts = "answer-conflicts",
+    /// Decision 7: call every unknown session evicted.
+    EvictUnknownSessions = "evict-unknown-sessions",
+    /// H7: take the session that now has the slot for the one that had it.
+    AnySessionInSlot = "any-session-in-slot",
+    /// Decision 8: refuse what was forwarded.
+    RefuseForwarded = "refuse-forwarded",
+    /// Decision 10: work with replicas that have other replicated limits.
+    IgnoreLimits = "ignore-limits",
+    /// Decision 11: take the answer to a write of an earlier boot for one of this.
+    PersistedOfAnyBoot = "persisted-of-any-boot",
+    /// F1: take the view of the last entry for the view of the log.
+    LogViewOfLastEntry = "log-view-of-last-entry",
+    /// F3: start without the log.
+    ForgetLog = "forget-log",
+    /// F3: leave the end of a longer log in the storage.
+    LeaveOldTail = "leave-old-tail",
+    /// Decision 3: forget the commit-number in a crash.
+    ForgetCommitNumber = "forget-commit-number",
     /// D2 of the design, F1: acknowledge before the entry is durable.
     AckBeforePersisted = "ack-before-persisted",
     /// F1: count the own vote before the entry is durable.
@@ -69,8 +143,24 @@ mutations! {
     NoRetransmission = "no-retransmission",
     /// B2, D1: do not ask for what is missing.
     NoStateTransfer = "no-state-transfer",
+    /// C1: send votes once.
+    SendVotesOnce = "send-votes-once",
+    /// C1: send the own log once.
+    SendDoViewChangeOnce = "send-do-view-change-once",
+    /// B11: take old heartbeats for signs of life.
+    StaleHeartbeatCounts = "stale-heartbeat-counts",
     /// C1: wait for ever in a view change.
     NoViewChangeTimeout = "no-view-change-timeout",
+    /// Decision 2: leave the view without the others.
+    EnterViewAlone = "enter-view-alone",
+    /// Decision 2: votes stand for ever.
+    VotesNeverExpire = "votes-never-expire",
+    /// Decision 2: the own vote stands although the primary is heard.
+    KeepOwnVote = "keep-own-vote",
+    /// Decision 2: do not follow a primary that wants out.
+    NoHandOver = "no-hand-over",
+    /// Decision 2: do not answer heartbeats.
+    NoHeartbeatAnswer = "no-heartbeat-answer",
     /// Decision 2: a replica that is left behind is not told.
     NoStartViewAnswer = "no-start-view-answer",
     /// B11: heartbeats without a commit-number.
@@ -83,6 +173,10 @@ mutations! {
     StopForOneDigest = "stop-for-one-digest",
     /// Decision 14, E1: leave the digest out of snapshots.
     DigestNotInSnapshot = "digest-not-in-snapshot",
+    /// Decision 17: leave a backup's client waiting for the next heartbeat.
+    NoCommitNudge = "no-commit-nudge",
+    /// Decision 17: forward more than the primary has room for.
+    ForwardWithoutCredit = "forward-without-credit",
     /// B9: pass a forwarded request on again.
     ForwardForwarded = "forward-forwarded",
     /// F8: rejoin with nothing where the log was lost.
@@ -91,7 +185,7 @@ mutations! {
     RecoverFromAnyPrimary = "recover-from-any-primary",
     /// F8: ask with the same nonce after every crash.
     ReuseNonce = "reuse-nonce",
-    /// F9, F10: forget the view together with the log.
+    /// F1, F9, F10: forget the view in a crash, with the log or without.
     ForgetView = "forget-view",
     /// F8: install a recovered log before it reaches what the primary had.
     RecoverTooLittle = "recover-too-little",
@@ -123,5 +217,26 @@ impl Mutations {
     pub(crate) fn contains(self, mutation: Mutation) -> bool {
         let bit = mutation as usize;
         self.0[bit / 64] & 1 << (bit % 64) != 0
+    }
+
+    /// What a replica finds in its storage if rules of restarting are switched off.
+    pub(crate) fn forget(self, mut restored: crate::input::Restored) -> crate::input::Restored {
+        let crate::input::Restored { record, entries, commit, snapshot, .. } = &mut restored;
+        if let Some(record) = record {
+            if self.contains(Mutation::ForgetView) {
+                record.view = record.log_view;
+            }
+            if self.contains(Mutation::LogViewOfLastEntry) {
+                record.log_view = entries.last().map_or_else(Default::default, crate::entry::Entry::view);
+            }
+        }
+        if self.contains(Mutation::ForgetLog) {
+            entries.clear();
+            *snapshot = None;
+        }
+        if self.contains(Mutation::ForgetLog) || self.contains(Mutation::ForgetCommitNumber) {
+            *commit = Default::default();
+        }
+        restored
     }
 }

@@ -190,6 +190,12 @@ impl Sessions {
         }
     }
 
+    /// Whoever has a slot now, for the mutation that does not ask who.
+    #[cfg(feature = "inject")]
+    pub(crate) fn in_slot(&self, slot: u32) -> Option<SessionId> {
+        ((slot as usize) < self.slots.len()).then(|| self.id_of(slot as usize))
+    }
+
     fn oldest(&self) -> usize {
         let slots = 0..self.slots.len();
         slots.min_by_key(|slot| self.slots[*slot].last_op).expect("a full table has at least one slot")

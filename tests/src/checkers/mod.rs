@@ -64,6 +64,8 @@ pub struct Checkers {
     coverage: Coverage,
     /// A replica may refuse to go on where a scenario wiped it.
     pub(crate) stops_allowed: bool,
+    /// A client may hear of a conflict where a scenario makes it use a number twice.
+    pub(crate) conflicts_allowed: bool,
 }
 
 impl Checkers {
@@ -84,6 +86,7 @@ impl Checkers {
             memory: memory::Memory::new(replicas),
             coverage: Coverage::default(),
             stops_allowed: false,
+            conflicts_allowed: false,
         }
     }
 
@@ -182,6 +185,9 @@ impl Checkers {
     }
 
     pub(crate) fn on_answer(&self, of: &Asked, answer: &Answer) -> Result<(), Violation> {
+        if *answer == Answer::Conflict && self.conflicts_allowed {
+            return Ok(());
+        }
         self.sessions.on_answer(of, answer)
     }
 

@@ -1,8 +1,8 @@
 //! Switches a rule off and looks at what becomes of its test.
 
-use super::{Kill, Killer, MUTANTS, Mutant, Switch};
+use super::{Kill, Killer, Mutant, Switch};
 use crate::scenario::{self, Failure};
-use std::{fmt::Write as _, fs, io};
+use std::{fs, io};
 use vsr_core::Mutations;
 
 /// What became of a mutant.
@@ -63,27 +63,21 @@ impl Kill {
     }
 }
 
-/// A row for each mutant, as in docs/testing.md; and how many are not dead, or died of something else.
+/// The head of the table.
+pub const HEAD: &str = "| rule | switch | killed by | how | steps | outcome |\n|---|---|---|---|---|---|";
+
+/// The row of a mutant in the table, and whether it is dead and died of what it should.
 ///
 /// # Errors
 /// When a scenario cannot be read.
-pub fn table() -> io::Result<(String, usize)> {
-    let mut text =
-        String::from("| rule | switch | killed by | how | steps | outcome |\n|---|---|---|---|---|---|\n");
-    let mut survivors = 0;
-    for mutant in MUTANTS {
-        let outcome = hunt(mutant)?;
-        survivors += usize::from(!outcome.is_killed());
-        let (steps, outcome) = match &outcome {
-            Outcome::Killed { steps } => (steps.to_string(), "killed".into()),
-            Outcome::KilledWrongly(failure) => {
-                (failure.steps.to_string(), format!("KILLED WRONGLY: {failure}"))
-            }
-            Outcome::Survived => (String::new(), "SURVIVED".into()),
-        };
-        let (rule, switch, killer) = (mutant.rule, mutant.switch.name(), mutant.killer.name());
-        let how = mutant.kill.describe();
-        let _ = writeln!(text, "| {rule} | `{switch}` | {killer} | {how} | {steps} | {outcome} |");
-    }
-    Ok((text, survivors))
+pub fn row(mutant: &Mutant) -> io::Result<(String, bool)> {
+    let outcome = hunt(mutant)?;
+    let (steps, text) = match &outcome {
+        Outcome::Killed { steps } => (steps.to_string(), "killed".into()),
+        Outcome::KilledWrongly(failure) => (failure.steps.to_string(), format!("KILLED WRONGLY: {failure}")),
+        Outcome::Survived => (String::new(), "SURVIVED".into()),
+    };
+    let (rule, switch, killer) = (mutant.rule, mutant.switch.name(), mutant.killer.name());
+    let how = mutant.kill.describe();
+    Ok((format!("| {rule} | `{switch}` | {killer} | {how} | {steps} | {text} |"), outcome.is_killed()))
 }

@@ -5,14 +5,14 @@
 //! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
 //! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`: since the beginning.
-//! - `c1 2 = 7`, `c1 2 answered`, `c1 evicted`
+//! - `c1 2 = 7`, `c1 2 answered`, `c1 2 refused` (at least once), `c1 evicted`, `c1 conflict`
 
 use super::{
     select::{Selector, replica},
     stage::{Flight, Stage},
 };
 use bytes::Bytes;
-use vsr_core::{OpNumber, Status, StatusName, StopReason};
+use vsr_core::{OpNumber, RequestNumber, Status, StatusName, StopReason};
 
 pub(super) fn check(stage: &Stage, claim: &[&str]) -> Result<(), String> {
     let (negated, claim) = match claim {
@@ -101,6 +101,12 @@ fn client_claim(stage: &Stage, name: &str, what: &[&str]) -> Result<(bool, Strin
             let found = reply(number).map(|reply| String::from_utf8_lossy(reply).into_owned());
             Ok((found.as_deref() == Some(&wanted.join(" ")), format!("{found:?}")))
         }
+        [number, "refused"] => {
+            let number: u64 = number.parse().map_err(|_| "which request?")?;
+            let refused = stage.refused.contains(&(index, RequestNumber(number)));
+            Ok((refused, format!("{:?}", stage.refused)))
+        }
+        ["conflict"] => Ok((stage.conflicts.contains(&index), format!("{:?}", stage.conflicts))),
         [number, "answered"] => Ok((reply(number).is_some(), format!("{:?}", reply(number)))),
         ["evicted"] => Ok((stage.evicted[index], "a session".into())),
         _ => Err("unknown claim".into()),

@@ -8,7 +8,10 @@ use super::{
 use crate::host::Storage;
 use bytes::Bytes;
 use std::time::Duration;
-use vsr_core::{Config, Event, Input, ReplicaId, StatusName};
+use vsr_core::{
+    Body, ClusterId, Config, EpochNumber, Event, GroupId, Hash, Input, Message, Origin, ReplicaId, Request,
+    RequestNumber, StatusName, ViewNumber, checksum,
+};
 
 /// Firings of a timer within which what is waited for must happen.
 const FIRINGS_MAX: usize = 100;
@@ -34,6 +37,10 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             let request = number.parse().ok().and_then(|number| stage.people[client].request(number));
             stage.call(at, client, request.ok_or("no such request")?)
         }
+        ["collide", at, name, number, ref operation @ ..] => {
+            let number = number.parse().map_err(|_| "which number?")?;
+            collide(stage, replica(at)?, name, number, &operation.join(" "))
+        }
         ["deliver", "all", ref which @ ..] => {
             for flight in take(stage, which, true)? {
                 stage.deliver(flight)?;
@@ -49,6 +56,15 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             let matching = |f: &&Flight| selector.matches(f.from, f.to, &f.message);
             let found = stage.flights.iter().find(matching).ok_or("no such message")?;
             let copy = Flight { message: found.message.clone(), ..*found };
+            stage.deliver(copy)
+        }
+        ["forge", ref rest @ ..] => {
+            let split = rest.iter().position(|word| *word == "with").ok_or("forge … with view=7")?;
+            let (which, changes) = (Selector::parse(&rest[..split])?, &rest[split + 1..]);
+            let matching = |f: &&Flight| which.matches(f.from, f.to, &f.message);
+            let found = stage.flights.iter().find(matching).ok_or("no such message")?;
+            let mut copy = Flight { message: found.message.clone(), ..*found };
+            changes.iter().try_for_each(|change| forge(stage, &mut copy.message, change))?;
             stage.deliver(copy)
         }
         ["misroute", ref which @ .., "to", at] => {
@@ -80,6 +96,23 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             stage.persist(replica(at)?)
         }
         ["persist", at] => stage.persist(replica(at)?),
+        ["late", at] => {
+            let at = replica(at)?;
+            let id = stage.lost_writes.get(&at).ok_or("it has lost no write")?;
+            stage.act(at, Some(Input::Persisted(*id))).map(drop)
+        }
+        ["configure", at, ref options @ ..] => {
+            // Replicas may refuse to work with one that is configured differently.
+            stage.world.checkers.stops_allowed = true;
+            let config = &mut stage.world.hosts[replica(at)?].config;
+            options.iter().try_for_each(|option| set_option(config, option))
+        }
+        ["clock", at, shift] => {
+            let (sign, time) = shift.strip_prefix('-').map_or((1, shift), |time| (-1, time));
+            let nanos = duration(time)?.as_nanos() as i64;
+            stage.shift_clock(replica(at)?, sign * nanos);
+            Ok(())
+        }
         ["timeout", ref all @ ..] => quietly(stage, |stage| {
             let gave_up =
                 |event: &Event| matches!(event, Event::PrimaryTimedOut { .. } | Event::Abdicated { .. });
@@ -93,7 +126,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
         }
         ["tick", at, time] => stage.pass(replica(at)?, duration(time)?),
         ["crash", at] => {
-            stage.world.crash(replica(at)?);
+            stage.crash(replica(at)?);
             Ok(())
         }
         ["lose", at] => {
@@ -151,10 +184,8 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
             forgets = true;
             continue;
         }
-        let (name, value) = option.split_once('=').ok_or_else(|| format!("{option} is not like limit=5"))?;
-        let value: u64 = value.parse().map_err(|_| format!("{value} is not a number"))?;
         for config in &mut configs {
-            set_limit(config, name, value)?;
+            set_option(config, option)?;
         }
     }
     for config in &mut configs {
@@ -185,12 +216,21 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
     })
 }
 
+fn set_option(config: &mut Config, option: &str) -> Result<(), String> {
+    let (name, value) = option.split_once('=').ok_or_else(|| format!("{option} is not like limit=5"))?;
+    let value: u64 = value.parse().map_err(|_| format!("{value} is not a number"))?;
+    set_limit(config, name, value)
+}
+
 fn set_limit(config: &mut Config, name: &str, value: u64) -> Result<(), String> {
     match name {
         "snapshot_interval_ops" => config.limits.snapshot_interval_ops = value,
         "log_keep_ops" => config.limits.log_keep_ops = value,
         "transfer_bytes_max" => config.limits.transfer_bytes_max = value as usize,
         "entry_ops_max" => config.limits.entry_ops_max = value as usize,
+        "pipeline_ops_max" => config.limits.pipeline_ops_max = value,
+        "queue_ops_max" => config.limits.queue_ops_max = value as usize,
+        "forward_ops_max" => config.limits.forward_ops_max = value as usize,
         "sessions_max" => config.replicated.sessions_max = value as u32,
         "digest_interval_ops" => config.replicated.digest_interval_ops = value as u32,
         "window" => config.replicated.window = value as u32,
@@ -221,6 +261,44 @@ fn request(stage: &mut Stage, at: usize, name: &str, operation: &str) -> Result<
     let floor = stage.world.checkers.answered();
     let request = stage.people[client].invoke(Bytes::from(operation.to_string()), floor);
     stage.call(at, client, request.ok_or("it has no session")?)
+}
+
+/// Changes one field of a message: what a stranger, a liar or a broken network could send.
+fn forge(stage: &Stage, message: &mut Message, change: &str) -> Result<(), String> {
+    let (field, value) = change.split_once('=').ok_or_else(|| format!("{change} is not like view=7"))?;
+    if field == "from" {
+        let from = replica(value)?;
+        message.from = ReplicaId(from as u32);
+        if let Some(record) = stage.world.hosts.get(from).and_then(|host| host.disk().record()) {
+            message.incarnation = record.incarnation;
+        }
+        return Ok(());
+    }
+    let value: u64 = value.parse().map_err(|_| format!("{value} is not a number"))?;
+    match (field, &mut message.body) {
+        ("cluster", _) => message.cluster = ClusterId(value),
+        ("group", _) => message.group = GroupId(value),
+        ("epoch", _) => message.epoch = EpochNumber(value),
+        ("view", _) => message.view = ViewNumber(value),
+        ("hash", Body::PrepareOk { hash, .. }) => *hash = Hash(value.into()),
+        _ => return Err(format!("{field} cannot be forged")),
+    }
+    Ok(())
+}
+
+/// The operation of an earlier life under a number of this one.
+fn collide(stage: &mut Stage, at: usize, name: &str, number: u64, operation: &str) -> Result<(), String> {
+    let client = stage.client(name);
+    let session = stage.session_of(name).ok_or("it has no session")?;
+    let operation = Bytes::from(operation.to_string());
+    let origin = Origin::Request {
+        session,
+        request: RequestNumber(number),
+        acked_below: RequestNumber(1),
+        checksum: checksum(&operation),
+    };
+    stage.world.checkers.conflicts_allowed = true;
+    stage.call(at, client, Request { origin, operation })
 }
 
 /// Takes messages that were sent out of the network: the oldest, or all.

@@ -8,8 +8,10 @@
 //!   lose their log in every crash. `clients c1 c2` registers.
 //! - `request R0 c1 put x 1`, `retry R1 c1` (all that is unanswered), `resend R1 c1 2` (that one, answered or not).
 //! - `deliver R0->R1 Prepare op2`: the oldest such message; `*` is anybody or anything, and `all` in front takes all of them.
-//!   `duplicate` delivers a copy, `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
-//! - `storage R1 manual`, `persist R1`, `storage R1 automatic`.
+//!   `duplicate` delivers a copy, `forge … with view=7` one in which something is changed (cluster, group, epoch, view, from, hash), `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
+//! - `collide R0 c1 1 put x 9`: a confused client uses a number again for something else.
+//! - `storage R1 manual`, `persist R1`, `storage R1 automatic`; `late R1`: what its storage would have said of the last write before the
+//!   crash. `configure R1 window=7` for its next start. `clock R1 -10s` shifts the time of day it shows.
 //! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
 //! - `crash R0`, `lose R0` (a crash that takes the log), `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
 //! - `settle`: all that is not held is delivered, until nothing is left. `run 2s`: time passes for all, too.

@@ -3,18 +3,27 @@
 use super::select::Selector;
 use crate::{
     client::{Client, Outcome},
-    host::{Outbox, Storage},
+    host::{Heard, Outbox, Storage},
     subject::{Numbers, Subject},
     trace::{Trace, describe, describe_operation},
     world::World,
 };
-use std::{collections::BTreeMap, mem, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    rc::Rc,
+    time::Duration,
+};
 use vsr_core::{
-    Asked, ClientId, Config, Event, Input, Message, Mutations, Now, Origin, Request, SessionId, Time,
+    Answer, Asked, ClientId, Config, Event, Input, Message, Mutations, Now, Origin, Request, RequestNumber,
+    SessionId, Time, WriteId,
 };
 
 /// Deliveries after which a group is talking to itself.
 const DELIVERIES_MAX: usize = 20_000;
+
+/// Timers of one replica that go off in one stretch of time.
+const FIRINGS_MAX: usize = 10_000;
 
 /// Turns of one replica without an input.
 const IDLE_TURNS_MAX: usize = 1000;
@@ -37,6 +46,12 @@ pub(super) struct Stage {
     pub(super) people: Vec<Client>,
     /// Sessions that were told to be no more.
     pub(super) evicted: Vec<bool>,
+    /// Clients that were told of a conflict.
+    pub(super) conflicts: BTreeSet<usize>,
+    /// Requests that were refused, by client.
+    pub(super) refused: BTreeSet<(usize, RequestNumber)>,
+    /// The newest write that each replica lost in a crash.
+    pub(super) lost_writes: BTreeMap<usize, WriteId>,
     pub(super) mutations: Mutations,
     /// Messages sent so far.
     pub(super) sent: usize,
@@ -45,6 +60,8 @@ pub(super) struct Stage {
     /// Whether votes are written down all the same.
     pub(super) votes: bool,
     clocks: Vec<u64>,
+    /// What each machine adds to the time of day.
+    shifts: Vec<i64>,
     transcript: Vec<String>,
 }
 
@@ -64,17 +81,22 @@ impl Stage {
             clients: BTreeMap::new(),
             people: Vec::new(),
             evicted: Vec::new(),
+            conflicts: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            lost_writes: BTreeMap::new(),
             mutations,
             sent: 0,
             quiet: false,
             votes: false,
             clocks: Vec::new(),
+            shifts: Vec::new(),
             transcript: Vec::new(),
         }
     }
 
     pub(super) fn raise(&mut self, configs: Vec<Config>, forgets: bool) {
         self.clocks = vec![1_000_000_000; configs.len()];
+        self.shifts = vec![0; configs.len()];
         self.world = world(configs, 1);
         for host in &mut self.world.hosts {
             host.observed = true;
@@ -98,9 +120,18 @@ impl Stage {
     }
 
     fn now(&self, replica: usize) -> Now {
-        // All machines show about the same time of day.
+        // All machines show about the same time of day, unless told otherwise.
         let unix = 1_767_225_600_000_000_000 + self.clocks[replica];
-        Now { monotonic: Time(self.clocks[replica]), unix }
+        Now { monotonic: Time(self.clocks[replica]), unix: unix.saturating_add_signed(self.shifts[replica]) }
+    }
+
+    pub(super) fn shift_clock(&mut self, replica: usize, nanos: i64) {
+        self.shifts[replica] += nanos;
+    }
+
+    pub(super) fn crash(&mut self, replica: usize) {
+        self.lost_writes.extend(self.world.hosts[replica].disk.last_pending().map(|id| (replica, id)));
+        self.world.crash(replica);
     }
 
     pub(super) fn start(&mut self, replica: usize) -> Result<(), String> {
@@ -174,6 +205,11 @@ impl Stage {
             self.say(format!("R{replica} -> {} {text}", all.join(" ")));
         }
         for (client, of, heard) in out.answers {
+            if heard == Heard::Told(Answer::Conflict) {
+                self.conflicts.insert(client);
+                self.say(format!("{} hears of a conflict", self.name_of(client)));
+                continue;
+            }
             let outcome = self.people[client].hear(of, &heard, &mut self.world.checkers)?;
             self.tell_outcome(client, of, &outcome);
         }
@@ -211,7 +247,10 @@ impl Stage {
     }
 
     fn tell_outcome(&mut self, client: usize, of: Asked, outcome: &Outcome) {
-        let name = self.clients.iter().find(|(_, it)| **it == client).map_or("?", |(name, _)| name);
+        if let (Outcome::Refused(_), Asked::Request(_, number)) = (outcome, of) {
+            self.refused.insert((client, number));
+        }
+        let name = self.name_of(client);
         let line = match (outcome, of) {
             (Outcome::Replied(number, reply), _) => {
                 format!("{name} {number} = {}", String::from_utf8_lossy(reply))
@@ -230,6 +269,10 @@ impl Stage {
             (Outcome::Stale, _) => return,
         };
         self.say(line);
+    }
+
+    fn name_of(&self, client: usize) -> &str {
+        self.clients.iter().find(|(_, it)| **it == client).map_or("?", |(name, _)| name)
     }
 
     pub(super) fn client(&mut self, name: &str) -> usize {
@@ -296,11 +339,14 @@ impl Stage {
     /// Lets time pass for one replica.
     pub(super) fn pass(&mut self, replica: usize, time: Duration) -> Result<(), String> {
         let end = self.clocks[replica] + time.as_nanos() as u64;
-        while self.world.hosts[replica].deadline().is_some_and(|deadline| deadline.0 <= end) {
+        for _ in 0..FIRINGS_MAX {
+            if self.world.hosts[replica].deadline().is_none_or(|deadline| deadline.0 > end) {
+                self.clocks[replica] = end;
+                return Ok(());
+            }
             self.fire(replica)?;
         }
-        self.clocks[replica] = end;
-        Ok(())
+        Err(format!("the timers of R{replica} never rest"))
     }
 
     /// Lets time pass for all, and everything happen that is not held.

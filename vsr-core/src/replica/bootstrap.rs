@@ -129,7 +129,7 @@ impl Replica {
             self.stop(StopReason::BootstrapConflict { peer });
             return Err(Ignored::Malformed);
         }
-        if theirs.limits != self.config.replicated {
+        if theirs.limits != self.config.replicated && !self.mutated(Mutation::IgnoreLimits) {
             self.stop(StopReason::LimitsDiffer { peer, theirs: theirs.limits, ours: self.config.replicated });
             return Err(Ignored::Malformed);
         }

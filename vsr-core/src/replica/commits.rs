@@ -79,6 +79,10 @@ impl Replica {
     /// Gives what is committed to the host, up to a snapshot boundary and a bound a turn.
     pub(super) fn commit_operations(&mut self) {
         let mut room = self.config.limits.turn_ops_max;
+        if self.mutated(Mutation::SkipUnapplied) && self.commits.emitted < self.commit {
+            let newest = self.log.entry_with(self.commit).map(|entry| entry.first().0 - 1);
+            self.commits.emitted = OpNumber(newest.unwrap_or_default()).max(self.commits.emitted);
+        }
         while self.commits.emitted < self.commit && room > 0 && self.commits.snapshot_at.is_none() {
             let next = self.commits.emitted.next();
             let entry =
@@ -152,6 +156,12 @@ impl Replica {
             Origin::Request { session, request, acked_below, checksum } => {
                 let of = Asked::Request(session, request);
                 self.settled(of);
+                #[cfg(feature = "inject")]
+                let session = if self.mutated(Mutation::AnySessionInSlot) {
+                    self.sessions.in_slot(session.slot).unwrap_or(session)
+                } else {
+                    session
+                };
                 match self.sessions.begin(session, request, acked_below, checksum, op) {
                     Begin::Execute => return Some(Some((session, request))),
                     Begin::Duplicate if self.mutated(Mutation::ForgetSessions) => {
@@ -180,6 +190,7 @@ impl Replica {
         match self.sessions.lookup(session, request, checksum) {
             Lookup::Reply(reply) => Some(Answer::Reply(reply)),
             Lookup::Gone => Some(Answer::ReplyGone),
+            Lookup::Conflict if self.mutated(Mutation::AnswerConflicts) => Some(Answer::ReplyGone),
             Lookup::Conflict => Some(Answer::Conflict),
             Lookup::NoSession | Lookup::New | Lookup::Pending => None,
         }

@@ -194,6 +194,9 @@ impl Replica {
             return;
         }
         let record = self.durability.dirty.record.then(|| self.record());
+        if self.mutated(Mutation::LeaveOldTail) {
+            self.durability.dirty.truncate_above = None;
+        }
         let Durability { boot, sequence, in_flight, dirty, stage, .. } = &mut self.durability;
         *sequence += 1;
         let Dirty { reset, snapshot, truncate_above, entries, trim_through, .. } = core::mem::take(dirty);
@@ -218,7 +221,7 @@ impl Replica {
 
     /// Decision 11: a watermark. What waited for it happens now.
     pub(super) fn on_persisted(&mut self, write: WriteId) {
-        if write.boot != self.durability.boot {
+        if write.boot != self.durability.boot && !self.mutated(Mutation::PersistedOfAnyBoot) {
             return;
         }
         let State { op: before, stage, .. } = self.durability.durable;

@@ -9,6 +9,7 @@ use crate::{
     message::Body,
     mutation::Mutation,
     run::RunBuilder,
+    stop::StopReason,
 };
 use alloc::{boxed::Box, vec, vec::Vec};
 
@@ -105,7 +106,7 @@ impl Replica {
 
     /// Commits what a quorum has (rule B5): the own log counts as far as it is durable (rule A4).
     pub(super) fn advance_commit(&mut self) {
-        let (own, quorum, me) = (self.own_acknowledgement(), self.quorum(), self.me);
+        let (own, quorum, me) = (self.own_acknowledgement(), self.commit_quorum(), self.me);
         let Mode::Primary(primary) = &mut self.mode else { return };
         if !primary.announced {
             return;
@@ -118,6 +119,12 @@ impl Replica {
         }
         acked.sort_unstable_by(|a, b| b.cmp(a));
         let op = acked[quorum - 1];
+        let inherited = self.log.entry_with(op).is_some_and(|entry| entry.view() < self.view);
+        if inherited && self.mutated(Mutation::CommitOwnViewOnly) {
+            return;
+        }
+        let inside = self.log.entry_with(op).is_some_and(|entry| entry.len() > 1);
+        let op = OpNumber(op.0 - u64::from(inside && self.mutated(Mutation::CommitInsideEntry)));
         if op > self.commit {
             self.observe(Event::QuorumReached { op });
             let committed = self.log.entries_after(self.commit).take_while(|entry| entry.last() <= op);
@@ -129,14 +136,22 @@ impl Replica {
         }
     }
 
+    /// By the configuration, whoever is connected (rule A6).
+    fn commit_quorum(&self) -> usize {
+        if self.mutated(Mutation::QuorumOfConnected) { self.heard() / 2 + 1 } else { self.quorum() }
+    }
+
     /// Proposes what waits, as few entries as its bounds allow; the commit-number rides on them (rules B1, B12).
     pub(super) fn propose(&mut self) {
         self.want_tick();
+        let time_goes_back = self.mutated(Mutation::TimeGoesBack);
         while self.build_run() {
             let Mode::Primary(primary) = &mut self.mode else { return };
             let run = primary.builder.finish();
             let end = self.log.end();
-            let timestamp = self.now.unix.max(end.timestamp.saturating_add(1)).max(primary.timestamp_floor);
+            let floor = end.timestamp.saturating_add(1).max(primary.timestamp_floor);
+            let floor = if time_goes_back { 0 } else { floor };
+            let timestamp = self.now.unix.max(floor);
             let entry = Entry::new(end.op.next(), self.view, timestamp, end.hash, run);
             primary.beat += 1;
             primary.commit_told = self.commit;
@@ -151,6 +166,7 @@ impl Replica {
     /// Moves requests from the queue into the builder while pipeline, entry and storage have room. False: nothing to propose.
     fn build_run(&mut self) -> bool {
         let behind = self.storage_is_behind();
+        let no_bounds = self.mutated(Mutation::UnboundedPipeline);
         let limits = &self.config.limits;
         let Mode::Primary(primary) = &mut self.mode else { return false };
         if !primary.announced || primary.abdicated || primary.queue.front().is_none() || behind {
@@ -164,7 +180,7 @@ impl Replica {
                 || (!primary.builder.is_empty() && primary.builder.bytes() + size > limits.entry_bytes_max);
             let pipeline_full = ops >= limits.pipeline_ops_max
                 || (ops > 0 && primary.pipeline_bytes + size > limits.pipeline_bytes_max);
-            if entry_full || pipeline_full {
+            if entry_full || pipeline_full && !no_bounds {
                 break;
             }
             let Some(queued) = primary.queue.pop() else { break };
@@ -181,7 +197,7 @@ impl Replica {
     /// Decision 16: replicated time moves on when the state machine asked for it.
     fn want_tick(&mut self) {
         let me = self.me;
-        let due = self.next_tick.is_some_and(|at| at <= self.now.unix);
+        let due = self.wanted_tick().is_some_and(|at| at <= self.now.unix);
         if let Mode::Primary(primary) = &mut self.mode
             && due
             && primary.announced
@@ -192,9 +208,13 @@ impl Replica {
         }
     }
 
+    fn wanted_tick(&self) -> Option<u64> {
+        self.next_tick.filter(|_| !self.mutated(Mutation::NoTicks))
+    }
+
     /// When the host must call for the next tick's sake.
     pub(super) fn tick_at(&self) -> Time {
-        match (&self.mode, self.next_tick) {
+        match (&self.mode, self.wanted_tick()) {
             (Mode::Primary(primary), Some(at)) if primary.announced && !primary.tick_under_way => {
                 Time(self.now.monotonic.0.saturating_add(at.saturating_sub(self.now.unix)))
             }
@@ -224,12 +244,11 @@ impl Replica {
         commit: OpNumber,
         beat: u64,
     ) -> Result<(), Ignored> {
-        if from != self.primary_of(view) {
-            return Err(Ignored::NotFromPrimary);
-        }
+        self.check_primary(from, view)?;
         if !entry.is_intact() || commit > entry.last() {
             return Err(Ignored::Malformed);
         }
+        self.thaw_if_mutated(view, &entry);
         self.heed_primary(from, view, beat)?;
         let end = self.log.end();
         let (first, last) = (entry.first(), entry.last());
@@ -237,6 +256,9 @@ impl Replica {
         let mut result = Ok(());
         if first == end.op.next() {
             if entry.parent() != end.hash {
+                if self.mutated(Mutation::StopAtBrokenChain) {
+                    self.stop(StopReason::Divergence { op: first });
+                }
                 // Nothing of what it says is about this log, its commit-number included.
                 return Err(Ignored::ChainBroken);
             } else if self.storage_is_behind() {
@@ -244,8 +266,10 @@ impl Replica {
             } else {
                 self.append(entry);
             }
-        } else if last <= end.op {
+        } else if last <= end.op && !self.mutated(Mutation::AckOnce) {
             self.owe_acknowledgement();
+        } else if self.mutated(Mutation::AppendOverGap) {
+            self.append(entry);
         }
         self.learn_commit(commit);
         if first > end.op.next() {
@@ -262,12 +286,12 @@ impl Replica {
         commit: OpNumber,
         beat: u64,
     ) -> Result<(), Ignored> {
-        if from != self.primary_of(view) {
-            return Err(Ignored::NotFromPrimary);
-        }
+        self.check_primary(from, view)?;
         self.heed_primary(from, view, beat)?;
         self.observe(Event::CommitReceived { from: self.id_of(from), commit });
-        self.owe_acknowledgement();
+        if !self.mutated(Mutation::NoHeartbeatAnswer) {
+            self.owe_acknowledgement();
+        }
         self.learn_commit(commit);
         if commit > self.log.op() {
             self.fetch_missing(from, commit);
@@ -275,12 +299,19 @@ impl Replica {
         Ok(())
     }
 
+    /// Rule A2: nobody else may say it.
+    pub(super) fn check_primary(&self, from: usize, view: ViewNumber) -> Result<(), Ignored> {
+        let fine = from == self.primary_of(view) || self.mutated(Mutation::AcceptFromAnybody);
+        if fine { Ok(()) } else { Err(Ignored::NotFromPrimary) }
+    }
+
     /// What every broadcast of a primary means, whatever it holds: a sign of life, or of a view that has started (rule B3).
     fn heed_primary(&mut self, from: usize, view: ViewNumber, beat: u64) -> Result<(), Ignored> {
         if view < self.view {
             return Err(Ignored::OldView);
         }
-        if view > self.view && self.mutated(Mutation::AcceptHigherPrepare) {
+        let between = matches!(self.mode, Mode::ViewChange(_));
+        if (view > self.view || between) && self.mutated(Mutation::AcceptHigherPrepare) {
             self.become_backup();
             (self.view, self.log_view) = (view, view);
             self.durability.record_changed();
@@ -293,10 +324,13 @@ impl Replica {
             return Err(Ignored::NewerView);
         }
         let Mode::Backup(backup) = &mut self.mode else { return Err(Ignored::NotFromPrimary) };
-        if beat > backup.beat {
-            backup.beat = beat;
+        let fresh = beat > backup.beat;
+        backup.beat = backup.beat.max(beat);
+        if fresh || self.mutated(Mutation::StaleHeartbeatCounts) {
             self.restart_failure_timer();
-            self.cancel_vote();
+            if !self.mutated(Mutation::KeepOwnVote) {
+                self.cancel_vote();
+            }
         }
         Ok(())
     }
@@ -344,6 +378,7 @@ impl Replica {
         hash: Hash,
     ) -> Result<(), Ignored> {
         let any_view = self.mutated(Mutation::AckAcrossViews);
+        let any_log = any_view || self.mutated(Mutation::AckWithoutHash);
         if view < self.view && !any_view {
             return Err(Ignored::OldView);
         }
@@ -354,7 +389,7 @@ impl Replica {
         let now = self.now.monotonic;
         let Mode::Primary(primary) = &mut self.mode else { return Err(Ignored::NotPrimary) };
         primary.progress[from].heard = now;
-        if found != Some(hash) && !(any_view && op <= self.log.op()) {
+        if found != Some(hash) && !(any_log && op <= self.log.op()) {
             // An acknowledgement of what was trimmed since is late, not wrong.
             return if op < self.log.base() { Err(Ignored::NothingNew) } else { Err(Ignored::UnknownOp) };
         }
@@ -393,9 +428,14 @@ impl Replica {
     /// A primary that could not commit anything must not keep the backups waiting (decision 2, C11).
     fn hears_too_few(&self) -> bool {
         let Mode::Primary(primary) = &self.mode else { return false };
+        primary.announced && !primary.abdicated && self.heard() < self.quorum()
+    }
+
+    /// How many replicas a primary has heard of within one time-out, itself included.
+    fn heard(&self) -> usize {
+        let Mode::Primary(primary) = &self.mode else { return 0 };
         let (now, timeout) = (self.now.monotonic, self.config.heartbeat_timeout);
-        let heard = self.others().filter(|index| now < primary.progress[*index].heard.after(timeout)).count();
-        primary.announced && !primary.abdicated && heard + 1 < self.quorum()
+        1 + self.others().filter(|index| now < primary.progress[*index].heard.after(timeout)).count()
     }
 
     /// Nor must one whose storage does not answer: sooner or later it can propose nothing.
@@ -449,7 +489,8 @@ impl Replica {
     pub(super) fn tell_commit(&mut self) {
         let Mode::Primary(primary) = &self.mode else { return };
         let untold = primary.commit_told.min(self.commit);
-        if untold < self.commit && untold < primary.forwarded_through && !primary.abdicated {
+        let waited_for = untold < primary.forwarded_through && !self.mutated(Mutation::NoCommitNudge);
+        if untold < self.commit && waited_for && !primary.abdicated {
             self.broadcast_commit();
         }
     }
@@ -474,6 +515,15 @@ impl Replica {
                 let commit = self.commit.min(entry.last());
                 self.send(to, Body::Prepare { entry, commit, beat });
             }
+        }
+    }
+
+    /// What a replica does that does not freeze its log in a view change (rule C5).
+    fn thaw_if_mutated(&mut self, view: ViewNumber, entry: &Entry) {
+        let follows = view == self.log_view && entry.parent() == self.log.end().hash;
+        let between = matches!(self.mode, Mode::ViewChange(_));
+        if between && follows && self.mutated(Mutation::AppendInViewChange) {
+            self.append(entry.clone());
         }
     }
 

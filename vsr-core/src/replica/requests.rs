@@ -289,7 +289,11 @@ impl Replica {
         match origin {
             Origin::Register { client } => self.sessions.of_client(client).map(Answer::Registered),
             Origin::Request { session, request, checksum, .. } => match self.sessions.last(session) {
-                None if session.number <= self.commits.last_applied() => Some(Answer::Evicted),
+                None if session.number <= self.commits.last_applied()
+                    || self.mutated(Mutation::EvictUnknownSessions) =>
+                {
+                    Some(Answer::Evicted)
+                }
                 None => None,
                 Some(_) if self.mutated(Mutation::ForgetSessions) => None,
                 Some(_) => self.stored_answer(session, request, checksum),
@@ -302,7 +306,12 @@ impl Replica {
     fn enqueue(&mut self, queued: Queued) -> Result<(), Refusal> {
         let own = queued.from == self.me;
         let again = self.mutated(Mutation::ForgetSessions);
-        let window = u64::from(self.config.replicated.window);
+        let window = if self.mutated(Mutation::ExceedWindow) {
+            u64::MAX / 2
+        } else {
+            u64::from(self.config.replicated.window)
+        };
+        let (gaps, no_bounds) = (self.mutated(Mutation::AdmitGaps), self.mutated(Mutation::UnboundedQueue));
         let last = match queued.request.origin {
             Origin::Request { session, request, acked_below, .. } => {
                 // A session whose registration is not applied here yet: the client tries again.
@@ -321,7 +330,9 @@ impl Replica {
         if queue.is_under_way(queued.request.origin, last) && !again {
             return Ok(());
         }
-        if !queue.has_room(queued.from, queued.request.operation.len(), own, &self.config.limits) {
+        if !queue.has_room(queued.from, queued.request.operation.len(), own, &self.config.limits)
+            && !no_bounds
+        {
             return Err(Refusal::Overloaded);
         }
         match queued.request.origin {
@@ -334,7 +345,7 @@ impl Replica {
                 if request.0 > highest.0 + window {
                     return Err(Refusal::OutsideWindow);
                 }
-                if request.0 > highest.0 + 1 {
+                if request.0 > highest.0 + 1 && !gaps {
                     queue.hold(session, request, queued);
                     self.observe(Event::Held { of: Asked::Request(session, request) });
                 } else {
@@ -348,6 +359,7 @@ impl Replica {
 
     fn add_to_forward(&mut self, of: Asked, request: &Request) {
         let view_is_durable = self.durability.view() >= self.view;
+        let without_credit = self.mutated(Mutation::ForwardWithoutCredit);
         let credits = &mut self.credits;
         if credits.used.contains_key(&of) {
             // Still to be sent, or lost: only then is another copy of use.
@@ -355,7 +367,7 @@ impl Replica {
                 return;
             }
         } else {
-            if credits.room(&self.config.limits) == 0 {
+            if credits.room(&self.config.limits) == 0 && !without_credit {
                 return self.refuse(of, Refusal::Overloaded);
             }
             credits.bytes += request.operation.len();
@@ -409,6 +421,9 @@ impl Replica {
             if let Some(of) = asked(request.origin).filter(|_| from == self.me) {
                 self.refuse(of, Refusal::NoPrimary);
             }
+        }
+        if self.mutated(Mutation::RefuseForwarded) {
+            credits.used.keys().for_each(|of| self.refuse(*of, Refusal::NoPrimary));
         }
         let mut pending = credits.pending;
         for request in pending.finish().requests() {

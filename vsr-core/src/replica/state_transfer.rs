@@ -103,7 +103,11 @@ impl Transfer {
 impl Replica {
     /// A view above the own, or the own one before its start-view came, has started: get its log, change nothing (rules B3, D2).
     pub(super) fn learn_of_view(&mut self, view: ViewNumber, source: usize) {
-        let known = self.transfer.as_ref().is_some_and(|transfer| transfer.view >= view);
+        let known = self.transfer.as_ref().is_some_and(|transfer| transfer.view >= view)
+            && !self.mutated(Mutation::FetchPerMessage);
+        if self.mutated(Mutation::IgnoreNewerView) {
+            return;
+        }
         if !known && self.begin_transfer(view, source) {
             self.jump_if_mutated(view);
             self.fetch();
@@ -154,8 +158,10 @@ impl Replica {
         if self.durability.view() < self.view {
             return;
         }
+        let fresh = self.mutated(Mutation::NonceEachRequest).then(|| Nonce(self.rng.next()));
         let Some(transfer) = &mut self.transfer else { return };
         transfer.asked_at = Some(now);
+        transfer.nonce = fresh.unwrap_or(transfer.nonce);
         let (after, hash) =
             if in_own_view { (end.op, end.hash) } else { (transfer.staged.op(), transfer.staged.hash()) };
         let (to, view, nonce) = (transfer.source, transfer.view, transfer.nonce);
@@ -193,7 +199,7 @@ impl Replica {
             return Err(Ignored::NotDurable);
         }
         let normal = view == self.view && self.serves_its_view();
-        if view == self.view {
+        if view == self.view && !self.mutated(Mutation::AskingIsNoAnswer) {
             self.heard_from(from);
         }
         let until = if normal { self.log.op() } else { self.commit };
@@ -313,8 +319,7 @@ impl Replica {
             return Err(Ignored::NothingNew);
         }
         self.observe(Event::NewStateReceived { from: self.id_of(from), after, op, snapshot: snapshot_op });
-        self.restart_failure_timer();
-        self.cancel_vote();
+        self.heed_progress();
         if !done {
             self.fetch();
         }
@@ -356,8 +361,7 @@ impl Replica {
                 snapshot: snapshot_op,
             });
             if view == self.view || matches!(self.mode, Mode::Recovering(_)) {
-                self.restart_failure_timer();
-                self.cancel_vote();
+                self.heed_progress();
             }
         }
         if matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some() && view == self.view) {
@@ -366,6 +370,14 @@ impl Replica {
             self.fetch_after_piece(op > before);
         }
         if op > before { Ok(()) } else { Err(Ignored::NothingNew) }
+    }
+
+    /// A new piece of the own view's log is as good as a heartbeat: a long catch-up must not be given up (decision 4).
+    fn heed_progress(&mut self) {
+        if !self.mutated(Mutation::TransferIsNoLife) {
+            self.restart_failure_timer();
+            self.cancel_vote();
+        }
     }
 
     /// After a piece the next is asked for at once; where none arrived, a question under way is waited for.

@@ -51,17 +51,25 @@ impl Replica {
             }
             Mode::Backup(_) => {
                 self.expire_credits();
-                self.send_vote_again();
+                self.repeat_vote();
                 self.fetch_again();
                 self.tell_digests();
             }
             Mode::ViewChange(_) => {
-                self.send_do_view_change();
-                self.send_vote_again();
+                if !self.mutated(Mutation::SendDoViewChangeOnce) {
+                    self.send_do_view_change();
+                }
+                self.repeat_vote();
                 self.fetch_again();
             }
             Mode::Recovering(_) => self.ask_again(),
             Mode::Stopped => {}
+        }
+    }
+
+    fn repeat_vote(&mut self) {
+        if !self.mutated(Mutation::SendVotesOnce) {
+            self.send_vote_again();
         }
     }
 

@@ -115,7 +115,8 @@ impl Replica {
         let votes = self.count_votes();
         self.observe(Event::VoteReceived { from: self.id_of(from), view, votes });
         // The primary itself wants out: nobody waits for a time-out.
-        if from == self.primary_of(view) && !self.votes.has(self.me) {
+        let hands_over = from == self.primary_of(view) && !self.mutated(Mutation::NoHandOver);
+        if hands_over && !self.votes.has(self.me) {
             self.cast_vote();
         }
         self.tally();
@@ -123,11 +124,14 @@ impl Replica {
     }
 
     fn count_votes(&self) -> usize {
-        self.votes.count(self.me, self.now.monotonic, self.config.heartbeat_timeout)
+        let timeout = self.config.heartbeat_timeout;
+        let timeout = if self.mutated(Mutation::VotesNeverExpire) { Duration::MAX } else { timeout };
+        self.votes.count(self.me, self.now.monotonic, timeout)
     }
 
     fn tally(&mut self) {
-        if self.count_votes() >= self.quorum() && self.view.next() < ViewNumber::MAX {
+        let needed = if self.mutated(Mutation::EnterViewAlone) { 1 } else { self.quorum() };
+        if self.count_votes() >= needed && self.view.next() < ViewNumber::MAX {
             self.enter_view(self.view.next());
         }
     }
@@ -137,9 +141,15 @@ impl Replica {
         assert!(view > self.view, "views only grow");
         self.observe(Event::ViewEntered { from: self.view, to: view });
         let before = self.view;
+        if matches!(self.mode, Mode::ViewChange(_)) && self.mutated(Mutation::LogViewWithoutLog) {
+            self.log_view = before;
+        }
         self.view = view;
-        self.votes.clear();
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.view < view) {
+        if !self.mutated(Mutation::KeepVotes) {
+            self.votes.clear();
+        }
+        let stale = self.transfer.as_ref().is_some_and(|transfer| transfer.view < view);
+        if stale && !self.mutated(Mutation::KeepStaleTransfer) {
             self.transfer = None;
         }
         let mode = Mode::ViewChange(Box::new(ViewChange::new(self.replicas())));
@@ -169,7 +179,7 @@ impl Replica {
         }
         if to != self.me {
             self.send_log_to(to);
-        } else if change.logs[self.me].is_none() {
+        } else if change.logs[self.me].is_none() || self.mutated(Mutation::CountDuplicateVotes) {
             let log = self.own_log();
             self.note_log(self.me, log);
         }
@@ -315,7 +325,8 @@ impl Replica {
 
     /// The view starts when its record and its log are durable here (rule C7).
     pub(super) fn announce_if_durable(&mut self) {
-        let ready = self.durability.log_view() == Some(self.view) && self.durability.op() >= self.start_op;
+        let ready = self.durability.log_view() == Some(self.view) && self.durability.op() >= self.start_op
+            || self.mutated(Mutation::StartViewBeforePersisted);
         let Mode::Primary(primary) = &mut self.mode else { return };
         if primary.announced || !ready {
             return;
@@ -348,9 +359,7 @@ impl Replica {
         view: ViewNumber,
         body: StartView,
     ) -> Result<(), Ignored> {
-        if from != self.primary_of(view) {
-            return Err(Ignored::NotFromPrimary);
-        }
+        self.check_primary(from, view)?;
         if !body.suffix.is_intact() {
             return Err(Ignored::Malformed);
         }
