@@ -37,6 +37,9 @@ enum Command {
         /// How many replicas; each seed decides for itself if absent.
         #[arg(long)]
         replicas: Option<usize>,
+        /// Every crash takes the log and leaves the record; each seed decides for itself if absent.
+        #[arg(long)]
+        view_durable: bool,
         /// Switches a rule off: see whether chance notices.
         #[arg(long)]
         mutate: Option<String>,
@@ -78,7 +81,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Simulate { seeds, seed, replicas, mutate, coverage } => {
+        Command::Simulate { seeds, seed, replicas, view_durable, mutate, coverage } => {
             let mutations = match mutate.as_deref().map(mutation_named) {
                 None => Mutations::default(),
                 Some(Some(mutation)) => Mutations::default().with(mutation),
@@ -88,7 +91,7 @@ fn main() -> ExitCode {
                     return ExitCode::from(2);
                 }
             };
-            let options = Options { replicas, mutations, verbose: false };
+            let options = Options { replicas, view_durable, mutations, verbose: false };
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
         Command::Mutants { only } => mutants(only.as_deref()),
@@ -207,6 +210,9 @@ fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Op
     let mut replay = format!("cargo run --release -p vsr-test -- simulate --seeds 1 --seed {}", failure.seed);
     if let Some(replicas) = options.replicas {
         replay += &format!(" --replicas {replicas}");
+    }
+    if options.view_durable {
+        replay += " --view-durable";
     }
     if let Some(name) = mutate {
         replay += &format!(" --mutate {name}");

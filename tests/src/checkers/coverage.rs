@@ -21,6 +21,7 @@ macro_rules! marks {
 marks! {
     ViewEntered, LeadershipStarted, LeadershipStopped, PrimaryTimedOut, VoteCast, VoteCancelled, Abdicated,
     DoViewChangeReceived, LogChosen, StartViewReceived, Truncated, Retransmitted, PrepareOkReceived,
+    RecoveryStarted, RecoveryReceived, RecoveryResponseReceived, RecoveryTargetKnown, Recovered,
     GetStateReceived, NewStateReceived, ViewInstalled, SnapshotTaken, SnapshotInstalled, Trimmed,
     SessionRegistered, SessionEvicted, Duplicate, Held, Forwarded, Refused,
 }

@@ -18,17 +18,20 @@ impl Course {
                 let victim = self.victim();
                 if self.prng.chance(500) {
                     // Somewhere in its next turns, between two effects.
-                    self.world.hosts[victim].crash_after = Some(self.prng.below(30));
+                    let soon = self.prng.below(30);
+                    if self.can_spare(victim) {
+                        self.world.hosts[victim].crash_after = Some(soon);
+                    }
                 } else {
-                    self.crash(victim);
+                    self.crash_if_spared(victim);
                 }
             }
-            7 => (0..self.swarm.replicas).for_each(|replica| self.crash(replica)),
+            7 => (0..self.swarm.replicas).for_each(|replica| self.crash_if_spared(replica)),
             8 => {
                 let count = self.prng.range(2, self.swarm.replicas as u64 - 1);
                 (0..count).for_each(|_| {
                     let victim = self.victim();
-                    self.crash(victim);
+                    self.crash_if_spared(victim);
                 });
             }
             9..16 => self.partition(),
@@ -61,6 +64,24 @@ impl Course {
             Some(primary) if self.prng.chance(400) => primary,
             _ => self.prng.index(self.swarm.replicas),
         }
+    }
+
+    fn crash_if_spared(&mut self, replica: usize) {
+        if self.can_spare(replica) {
+            self.crash(replica);
+        }
+    }
+
+    /// Where a crash takes the log, it may not take one too many: the others must be able to go on, and to give the lost ones back
+    /// (rule F11).
+    pub(super) fn can_spare(&self, replica: usize) -> bool {
+        let whole = |host: &&crate::host::Host| {
+            host.index != replica
+                && host.crash_after.is_none()
+                && !host.disk.is_lost()
+                && !self.sites[host.index].banned
+        };
+        !self.swarm.forgets || self.world.hosts.iter().filter(whole).count() > self.swarm.replicas / 2
     }
 
     pub(super) fn crash(&mut self, replica: usize) {

@@ -35,6 +35,8 @@ const EVENTS_MAX: u64 = 3_000_000;
 pub struct Options {
     /// How many replicas; the seed decides if nobody else does.
     pub replicas: Option<usize>,
+    /// Every crash takes the log (VIEW-DURABLE), in every seed; else a seed decides for itself.
+    pub view_durable: bool,
     /// Rules that are switched off.
     pub mutations: Mutations,
     /// Keep the last lines of the trace.
@@ -81,7 +83,7 @@ impl Totals {
 struct Site {
     /// Started, and not crashed since.
     running: bool,
-    /// Stays down until everything is healed.
+    /// Stays down, or deaf, until everything is healed.
     banned: bool,
     inbox: Vec<Input>,
     mailbox: Vec<(usize, Request)>,
@@ -120,11 +122,12 @@ impl Course {
     #[must_use]
     pub fn new(seed: u64, options: Options) -> Self {
         let mut prng = Prng::new(seed);
-        let swarm = Swarm::draw(&mut prng, options.replicas);
+        let swarm = Swarm::draw(&mut prng, options);
         let trace = if options.verbose { Trace::verbose() } else { Trace::default() };
         let configs = swarm.configs(options.mutations);
         let subject: Rc<dyn Subject> = Rc::new(Numbers);
-        let world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
+        let mut world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
+        world.hosts.iter_mut().for_each(|host| host.forgets = swarm.forgets);
         let site = |prng: &mut Prng| Site {
             clock: Clock::new(
                 prng.below(1 << 40),

@@ -116,14 +116,17 @@ impl Course {
             _ => return,
         };
         for lame in (first..first + count).map(|lame| lame % replicas) {
+            if !self.can_spare(lame) {
+                continue;
+            }
             let now = self.now;
             self.world.trace.note(|| format!("{now}: R{lame} stays {}", if deaf { "deaf" } else { "dead" }));
             if deaf {
                 (0..replicas).for_each(|from| self.network.cut(from, lame));
             } else {
                 self.crash(lame);
-                self.sites[lame].banned = true;
             }
+            self.sites[lame].banned = true;
         }
     }
 

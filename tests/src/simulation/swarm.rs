@@ -1,5 +1,6 @@
 //! What kind of world a seed lives in: every seed has its own mix of speeds, faults and bounds.
 
+use super::Options;
 use crate::{host::Storage, prng::Prng};
 use std::time::Duration;
 use vsr_core::{Config, Limits, ReplicaId, ReplicatedLimits};
@@ -16,6 +17,8 @@ pub(super) struct Swarm {
     pub(super) limits: Limits,
     pub(super) replicated: ReplicatedLimits,
     pub(super) storage: Storage,
+    /// Every crash takes the log; the record stays (VIEW-DURABLE).
+    pub(super) forgets: bool,
     pub(super) storage_mean: u64,
     pub(super) delay_mean: u64,
     pub(super) turn_delay: u64,
@@ -43,8 +46,8 @@ pub(super) struct Swarm {
 }
 
 impl Swarm {
-    pub(super) fn draw(prng: &mut Prng, replicas: Option<usize>) -> Self {
-        let replicas = replicas.unwrap_or_else(|| prng.pick(&[3, 3, 5]));
+    pub(super) fn draw(prng: &mut Prng, options: Options) -> Self {
+        let replicas = options.replicas.unwrap_or_else(|| prng.pick(&[3, 3, 5]));
         let heartbeat_interval = prng.pick(&[10, 20, 50, 100]) * MS;
         let heartbeat_timeout = heartbeat_interval * prng.range(3, 6);
         let mut limits = Limits::default();
@@ -73,6 +76,7 @@ impl Swarm {
             heartbeat_interval,
             heartbeat_timeout,
             storage,
+            forgets: prng.chance(300) || options.view_durable,
             storage_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 1]),
             delay_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 2]),
             turn_delay: heartbeat_interval / prng.pick(&[1000, 100, 20]),
