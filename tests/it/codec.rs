@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use vsr_core::{
     Body, Bootstrap, ClusterId, DecodeError, Digest, EpochNumber, FORMAT_VERSION, GroupId, Hash, Incarnation,
-    Message, Nonce, OpNumber, ReplicaId, ViewNumber, checksum,
+    Message, Nonce, OpNumber, RecoveryResponse, ReplicaId, Standing, ViewNumber, checksum,
 };
 use vsr_test::{
     prng::Prng,
@@ -20,6 +20,10 @@ fn message(body: Body) -> Message {
         incarnation: Incarnation(5),
         body,
     }
+}
+
+fn recovery_response(standing: Standing) -> Body {
+    Body::RecoveryResponse(Box::new(RecoveryResponse { nonce: Nonce(10), standing }))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -54,6 +58,18 @@ fn bytes_of_messages_are_golden() {
             "",
         ),
         (Body::StartViewChange, "05000000", ""),
+        (Body::Recovery { nonce: Nonce(10), boot: 11 }, "0b0000000a000000000000000b00000000000000", ""),
+        (recovery_response(Standing::Backup), "0c0000000a0000000000000001000000", ""),
+        (
+            recovery_response(Standing::Primary { op: OpNumber(6) }),
+            "0c0000000a00000000000000000000000600000000000000",
+            "",
+        ),
+        (
+            recovery_response(Standing::Recovering { boot: 11, heard: vec![(ReplicaId(12), 13)] }),
+            "0c0000000a00000000000000020000000b0000000000000001000000000000000c0000000d00000000000000",
+            "",
+        ),
         (
             Body::GetState { view: ViewNumber(9), after: OpNumber(6), hash: Hash(8), nonce: Nonce(10) },
             "080000000900000000000000060000000000000008000000000000000000000000000000\
@@ -80,14 +96,15 @@ fn bytes_of_messages_are_golden() {
 fn messages_of_a_simulation_survive_the_way() {
     let mut names = std::collections::BTreeSet::new();
     for seed in 1..4 {
-        for message in messages(seed, Options::default(), 3000) {
+        let options = Options { view_durable: seed == 3, ..Options::default() };
+        for message in messages(seed, options, 3000) {
             names.insert(message.body.name());
             let encoded = message.encode();
             assert_eq!(Message::decode(encoded.clone()), Ok(message.clone()));
             assert_eq!(Message::decode(encoded).expect("it was decoded before").encode(), message.encode());
         }
     }
-    assert_eq!(names.len(), 11, "all kinds of messages were tried: {names:?}");
+    assert_eq!(names.len(), 13, "all kinds of messages were tried: {names:?}");
 }
 
 #[test]

@@ -40,6 +40,17 @@ fn same_seed_is_the_same_run() {
 }
 
 #[test]
+fn replicas_that_forget_hold_all_properties() {
+    let mut recovered = 0;
+    for seed in 300..310 {
+        let report = run(seed, Options { view_durable: true, ..Options::default() });
+        assert_eq!(report.violation, None, "seed {seed}, view-durable");
+        recovered += report.totals.coverage.of("Recovered");
+    }
+    assert!(recovered >= 10, "logs are lost, and come back");
+}
+
+#[test]
 fn five_replicas_hold_all_properties() {
     for seed in 200..210 {
         let report = run(seed, Options { replicas: Some(5), ..Options::default() });
