@@ -1,5 +1,6 @@
 //! The project's tests of the protocol, in one binary.
 
 mod codec;
+mod rules;
 mod scenarios;
 mod seeds;

@@ -3,6 +3,7 @@
 //!
 //! - [`scenario`] runs a text: nothing happens in it but what the text says.
 //! - [`simulation`] runs a seed: everything may happen, and the checkers watch.
+//! - [`rules`] lists the rules of the protocol and what proves each.
 //! - [`mutants`] proves that both are alive: each rule of the protocol can be switched off, and then its scenario must fail.
 //! - [`measure`] prints figures of the real runtime.
 
@@ -16,6 +17,7 @@ pub mod machine;
 pub mod measure;
 pub mod mutants;
 pub mod prng;
+pub mod rules;
 pub mod scenario;
 pub mod simulation;
 pub mod subject;
