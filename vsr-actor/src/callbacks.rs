@@ -1,9 +1,10 @@
 //! What a user implements.
 
+use crate::config::mix;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, io};
-use vsr_core::{OpNumber, RequestNumber, SessionId, ViewNumber};
+use vsr_core::{Entry, OpNumber, Origin, RequestNumber, SessionId, ViewNumber};
 
 /// All that a commit may depend on beside the state and the operation: equal on every replica (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,24 @@ pub struct Commit {
     pub request: Option<(SessionId, RequestNumber)>,
     /// A number to draw other numbers from, equal on every replica.
     pub seed: u64,
+}
+
+impl Commit {
+    /// What goes with the operation at `index` of a committed entry: for the runtime, and for whoever drives a state machine
+    /// without it.
+    ///
+    /// # Panics
+    /// When the entry has no such operation.
+    #[must_use]
+    pub fn of(entry: &Entry, index: usize) -> Self {
+        let op = OpNumber(entry.first().0 + index as u64);
+        let timestamp = entry.timestamp(index);
+        let request = match entry.origin(index) {
+            Origin::Request { session, request, .. } => Some((session, request)),
+            Origin::Tick | Origin::Register { .. } => None,
+        };
+        Self { op, view: entry.view(), timestamp, request, seed: mix(timestamp ^ mix(op.0)) }
+    }
 }
 
 /// A deterministic state machine: the same operations in the same order give the same replies and the same state.

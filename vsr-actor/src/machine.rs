@@ -1,12 +1,12 @@
 //! The user's state machine, and what happens when it fails (decision 15).
 
-use crate::{Commit, Payload, ReplicaError, StateMachine, config::mix};
+use crate::{Commit, Payload, ReplicaError, StateMachine};
 use bytes::Bytes;
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use vsr_core::{Entry, OpNumber, Origin};
+use vsr_core::Entry;
 
 pub(crate) struct Machine<M: StateMachine> {
     machine: M,
@@ -26,17 +26,10 @@ impl<M: StateMachine> Machine<M> {
     /// # Errors
     /// [`ReplicaError::Poisoned`]. The state may be half-changed: it must not be used any more.
     pub(crate) fn apply(&mut self, entry: &Entry, index: usize) -> Result<Option<M::Reply>, ReplicaError> {
-        let op = OpNumber(entry.first().0 + index as u64);
-        let timestamp = entry.timestamp(index);
-        let seed = mix(timestamp ^ mix(op.0));
-        let request = match entry.origin(index) {
-            Origin::Request { session, request, .. } => Some((session, request)),
-            Origin::Tick | Origin::Register { .. } => None,
-        };
-        let commit = Commit { op, view: entry.view(), timestamp, request, seed };
+        let commit = Commit::of(entry, index);
         let Self { machine, reply: bytes, .. } = self;
         bytes.clear();
-        let applied = caught(|| match request {
+        let applied = caught(|| match commit.request {
             None => {
                 machine.handle_tick(&commit);
                 Ok(None)
@@ -49,7 +42,7 @@ impl<M: StateMachine> Machine<M> {
                 Ok(Some(reply))
             }
         });
-        applied.and_then(|applied| applied).map_err(|reason| ReplicaError::Poisoned { op, reason })
+        applied.and_then(|applied| applied).map_err(|reason| ReplicaError::Poisoned { op: commit.op, reason })
     }
 
     /// The encoded reply of what was applied last.
