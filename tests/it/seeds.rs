@@ -1,6 +1,6 @@
 //! Fixed seeds hold all properties, take every path, and are the same every time.
 
-use vsr_test::simulation::{Options, Totals, run};
+use vsr_test::simulation::{Options, Telling, Totals, run};
 
 const SEEDS: u64 = 30;
 
@@ -33,7 +33,7 @@ fn same_seed_is_the_same_run() {
         assert_eq!(once.trace_hash, twice.trace_hash, "seed {seed}");
         assert_eq!(once.totals, twice.totals, "seed {seed}");
         // Somebody who looks on changes nothing.
-        let watched = run(seed, Options { verbose: true, ..Options::default() });
+        let watched = run(seed, Options { telling: Telling::Details, ..Options::default() });
         assert_eq!(once.trace_hash, watched.trace_hash, "seed {seed}");
         assert_ne!(once.trace_hash, run(seed + 1000, Options::default()).trace_hash, "seed {seed}");
     }

@@ -9,8 +9,8 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, mem, rc::Rc};
 use vsr_core::{
-    Answer, Asked, Config, Effect, Entry, Input, Lookup, Message, Now, OpNumber, Origin, Replica, ReplicaId,
-    Status, StopReason, Time, WriteId,
+    Answer, Asked, Config, Effect, Entry, Event, Input, Lookup, Message, Now, OpNumber, Origin, Replica,
+    ReplicaId, Status, StopReason, Time, WriteId, checksum,
 };
 
 /// Turns of one instant that are still no endless loop.
@@ -35,7 +35,7 @@ pub struct Outbox {
     /// Answers to waiting clients.
     pub answers: Vec<(usize, Asked, Heard)>,
     /// What happened, for people.
-    pub events: Vec<vsr_core::Event>,
+    pub events: Vec<Event>,
     /// Operations committed, for people.
     pub commits: Vec<(Entry, usize, Bytes)>,
 }
@@ -296,21 +296,24 @@ impl Host {
             }
             Effect::InstallSnapshot(snapshot) => {
                 watch.trace.fold(snapshot.op.0);
-                watch.trace.note(|| format!("  {id} installs snapshot {}", snapshot.op));
+                watch.trace.tell(|| format!("  {id} installs the snapshot of {}", snapshot.op));
                 self.machine.restore(snapshot.state.bytes())?;
                 watch.checkers.on_install(self.index, &snapshot, &*self.machine)?;
                 self.applied = snapshot.op;
                 self.resolve_waiters(out);
             }
             Effect::Observe(event) => {
-                watch.trace.note(|| format!("  {id}: {event:?}"));
+                match event {
+                    Event::LeadershipStarted { view } => watch.trace.tell(|| format!("  {id} leads {view}")),
+                    _ => watch.trace.note(|| format!("  {id}: {event:?}")),
+                }
                 watch.checkers.on_event(self.index, self.boots, &event)?;
                 if self.observed {
                     out.events.push(event);
                 }
             }
             Effect::Stop(reason) => {
-                watch.trace.note(|| format!("  {id} stops: {reason}"));
+                watch.trace.tell(|| format!("  {id} stops: {reason}"));
                 self.stopped = Some(reason.clone());
                 self.core = None;
                 return watch.checkers.on_stop(self.index, &reason);
@@ -328,7 +331,6 @@ impl Host {
     ) -> Result<(), Violation> {
         let id = self.id();
         watch.trace.fold(entry.hash().0 as u64 ^ range.start as u64);
-        watch.trace.note(|| format!("  {id} executes {range:?} of {}", describe_entry(entry)));
         for index in range {
             let op = OpNumber(entry.first().0 + index as u64);
             if op <= self.applied {
@@ -349,7 +351,13 @@ impl Host {
                     ));
                 }
             };
-            let reply = self.machine.apply(entry, index)?;
+            let machine = &mut self.machine;
+            let reply = machine.apply(entry, index)?;
+            watch.trace.fold(checksum(&reply));
+            watch.trace.tell(|| {
+                let operation = describe_executed(&**machine, entry, index);
+                format!("  {id} executes {op} {operation} = {}", machine.describe_reply(&reply))
+            });
             let reply = if self.bewitched { Bytes::from_static(b"bewitched") } else { reply };
             if !self.bewitched {
                 watch.checkers.on_apply(self.index, entry, index, &reply, &*self.machine)?;
@@ -409,6 +417,15 @@ impl Host {
             self.follow_ups.push(Input::NextTick(wanted));
         }
         Ok(())
+    }
+}
+
+/// An operation as its machine reads it.
+pub(crate) fn describe_executed(machine: &dyn Hosted, entry: &Entry, index: usize) -> String {
+    match entry.origin(index) {
+        Origin::Tick => "tick".into(),
+        Origin::Register { client } => format!("register {client}"),
+        Origin::Request { .. } => machine.describe_operation(&entry.operation(index)),
     }
 }
 

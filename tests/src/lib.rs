@@ -12,6 +12,7 @@
 pub mod checkers;
 pub mod client;
 pub mod disk;
+mod faults;
 pub mod host;
 pub mod machine;
 pub mod measure;
@@ -24,4 +25,5 @@ pub mod subject;
 pub mod trace;
 pub mod world;
 
+pub use faults::Faults;
 pub use vsr_actor::linearizability;

@@ -14,7 +14,7 @@ use vsr_core::{Mutation, Mutations};
 use vsr_test::{
     measure::{Load, failover, throughput},
     mutants::{HEAD, MUTANTS, row},
-    simulation::{Options, Report, Totals, run},
+    simulation::{Options, Report, Telling, Totals, run},
 };
 
 #[derive(Parser)]
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
                     return ExitCode::from(2);
                 }
             };
-            let options = Options { replicas, view_durable, mutations, verbose: false };
+            let options = Options { replicas, view_durable, mutations, ..Options::default() };
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
         Command::Mutants { only } => mutants(only.as_deref()),
@@ -200,7 +200,7 @@ fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Op
     print_totals(&totals, elapsed, coverage);
     let Some(failure) = failure else { return ExitCode::SUCCESS };
     // The same seed again, this time with somebody who writes down what happens.
-    let told = run(failure.seed, Options { verbose: true, ..options });
+    let told = run(failure.seed, Options { telling: Telling::Details, ..options });
     for line in &told.trace {
         println!("{line}");
     }

@@ -12,13 +12,21 @@ const LINES_MAX: usize = 120;
 pub struct Trace {
     hash: u64,
     lines: Option<VecDeque<String>>,
+    /// Whether each message and each write is a line.
+    details: bool,
 }
 
 impl Trace {
     /// A trace that keeps its last lines.
     #[must_use]
     pub fn verbose() -> Self {
-        Self { hash: 0, lines: Some(VecDeque::new()) }
+        Self { details: true, ..Self::story() }
+    }
+
+    /// A trace that keeps the last lines of what matters to somebody who does not know the protocol.
+    #[must_use]
+    pub fn story() -> Self {
+        Self { hash: 0, lines: Some(VecDeque::new()), details: false }
     }
 
     /// Mixes a number into the hash: equal hashes mean equal runs (J13).
@@ -26,8 +34,15 @@ impl Trace {
         self.hash = mix(self.hash.rotate_left(5) ^ value);
     }
 
-    /// Adds a line, if anybody reads it.
+    /// Adds a detail, if anybody reads it.
     pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.details {
+            self.tell(line);
+        }
+    }
+
+    /// Adds a line, if anybody reads it.
+    pub fn tell(&mut self, line: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             if lines.len() == LINES_MAX {
                 lines.pop_front();

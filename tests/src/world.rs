@@ -54,7 +54,7 @@ impl World {
     /// A property that does not hold.
     pub fn start(&mut self, replica: usize, now: Now, out: &mut Outbox) -> Result<(), Violation> {
         let seed = self.entropy.bits();
-        self.trace.note(|| format!("R{replica} starts"));
+        self.trace.tell(|| format!("R{replica} starts"));
         let (host, mut watch) = self.watch(replica);
         host.start(now, seed, out, &mut watch)?;
         self.settle_turn(replica)
@@ -88,7 +88,7 @@ impl World {
 
     /// A replica is gone, and with it what was not durable.
     pub fn crash(&mut self, replica: usize) {
-        self.trace.note(|| format!("R{replica} crashes"));
+        self.trace.tell(|| format!("R{replica} crashes"));
         self.hosts[replica].crash();
         if self.hosts[replica].forgets {
             self.lose_log(replica);

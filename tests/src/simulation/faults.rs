@@ -1,7 +1,7 @@
 //! What breaks: machines, links, clocks of patience.
 
 use super::{Course, Event};
-use crate::checkers::Violation;
+use crate::{checkers::Violation, faults::Faults};
 use std::mem;
 use vsr_core::Input;
 
@@ -13,7 +13,11 @@ impl Course {
         }
         let pause = self.prng.delay(self.swarm.fault_mean) + 1;
         self.queue.at(self.now + pause, Event::Fault);
+        let Faults { crashes, partitions, pauses, .. } = self.swarm.faults;
         match self.prng.below(if self.swarm.clock_faults { 24 } else { 20 }) {
+            0..9 if !crashes => {}
+            9..16 if !partitions => {}
+            16..20 if !pauses => {}
             0..7 => {
                 let victim = self.victim();
                 if self.prng.chance(500) {
@@ -28,7 +32,7 @@ impl Course {
             }
             7 => (0..self.swarm.replicas).for_each(|replica| self.crash_if_spared(replica)),
             8 => {
-                let count = self.prng.range(2, self.swarm.replicas as u64 - 1);
+                let count = self.prng.range(2, (self.swarm.replicas as u64 - 1).max(2));
                 (0..count).for_each(|_| {
                     let victim = self.victim();
                     self.crash_if_spared(victim);
@@ -50,7 +54,7 @@ impl Course {
                 let victim = self.victim();
                 let length = self.prng.delay(self.swarm.outage_mean);
                 let now = self.now;
-                self.world.trace.note(|| format!("{now}: R{victim} pauses for {length}"));
+                self.world.trace.tell(|| format!("{now}: R{victim} pauses for {length}"));
                 self.sites[victim].paused_until = now + length;
             }
         }
@@ -139,7 +143,7 @@ impl Course {
         }
         let now = self.now;
         let network = &self.network;
-        self.world.trace.note(|| format!("{now}: partition {network:?}"));
+        self.world.trace.tell(|| format!("{now}: no way from{network}"));
         let outage = self.prng.delay(self.swarm.outage_mean * 2) + 1;
         self.queue.at(self.now + outage, Event::Heal { generation: self.network.generation });
     }
@@ -147,7 +151,7 @@ impl Course {
     pub(super) fn heal(&mut self, generation: u64) {
         if generation == self.network.generation {
             let now = self.now;
-            self.world.trace.note(|| format!("{now}: heal"));
+            self.world.trace.tell(|| format!("{now}: heal"));
             self.network.heal();
         }
     }

@@ -9,13 +9,15 @@ mod phases;
 mod queue;
 mod swarm;
 
+pub(crate) use phases::run_subject;
 pub use phases::{Report, messages, run};
 
 use crate::{
     checkers::{Coverage, Violation},
+    faults::Faults,
     host::Outbox,
     prng::Prng,
-    subject::{Numbers, Subject},
+    subject::Subject,
     trace::{Trace, describe},
     world::World,
 };
@@ -27,20 +29,58 @@ use std::{mem, rc::Rc};
 use swarm::Swarm;
 use vsr_core::{Asked, Input, Message, Mutations, Request};
 
-/// No run needs as many.
-const EVENTS_MAX: u64 = 3_000_000;
+/// No run needs as many for each operation that it must execute.
+const EVENTS_PER_OPERATION_MAX: u64 = 30_000;
 
 /// What is the same for all seeds of a run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// How many replicas; the seed decides if nobody else does.
     pub replicas: Option<usize>,
     /// Every crash takes the log (VIEW-DURABLE), in every seed; else a seed decides for itself.
     pub view_durable: bool,
+    /// How many clients; the seed decides if nobody else does.
+    pub clients: Option<usize>,
+    /// How many operations a run executes at least.
+    pub operations: u64,
+    /// Bytes of an operation, at most.
+    pub operation_bytes_max: usize,
+    /// After how many operations a snapshot is taken; the seed decides if nobody else does.
+    pub snapshot_interval_ops: Option<u64>,
+    /// What may break.
+    pub faults: Faults,
     /// Rules that are switched off.
     pub mutations: Mutations,
-    /// Keep the last lines of the trace.
-    pub verbose: bool,
+    /// What is kept of the trace.
+    pub telling: Telling,
+}
+
+/// How much of a trace is kept to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Telling {
+    /// Only its hash.
+    #[default]
+    Nothing,
+    /// What matters to somebody who does not know the protocol.
+    Story,
+    /// Everything.
+    Details,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            replicas: None,
+            view_durable: false,
+            clients: None,
+            operations: 100,
+            operation_bytes_max: 256,
+            snapshot_interval_ops: None,
+            faults: Faults::default(),
+            mutations: Mutations::default(),
+            telling: Telling::Nothing,
+        }
+    }
 }
 
 /// What a run, or many, did.
@@ -120,12 +160,15 @@ pub struct Course {
 impl Course {
     /// The run of a seed, about to begin.
     #[must_use]
-    pub fn new(seed: u64, options: Options) -> Self {
+    pub fn new(seed: u64, options: Options, subject: Rc<dyn Subject>) -> Self {
         let mut prng = Prng::new(seed);
-        let swarm = Swarm::draw(&mut prng, options);
-        let trace = if options.verbose { Trace::verbose() } else { Trace::default() };
+        let swarm = Swarm::draw(&mut prng, &options);
+        let trace = match options.telling {
+            Telling::Nothing => Trace::default(),
+            Telling::Story => Trace::story(),
+            Telling::Details => Trace::verbose(),
+        };
         let configs = swarm.configs(options.mutations);
-        let subject: Rc<dyn Subject> = Rc::new(Numbers);
         let mut world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
         world.hosts.iter_mut().for_each(|host| host.forgets = swarm.forgets);
         let site = |prng: &mut Prng| Site {
@@ -186,8 +229,8 @@ impl Course {
         let (at, event) = self.queue.pop().expect("replicas always have a timer, clients always wake");
         self.now = self.now.max(at);
         self.events += 1;
-        if self.events > EVENTS_MAX {
-            return Err(Violation::new("J14 progress", format!("{EVENTS_MAX} events, and no end")));
+        if self.events > self.swarm.operations.saturating_mul(EVENTS_PER_OPERATION_MAX) {
+            return Err(Violation::new("J14 progress", format!("{} events, and no end", self.events)));
         }
         if let Some(replica) = event.replica() {
             let paused_until = self.sites[replica].paused_until;

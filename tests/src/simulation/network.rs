@@ -1,6 +1,7 @@
 //! Links between replicas: they lose, double, delay and reorder, and some are cut.
 
 use super::{Course, Event};
+use std::fmt;
 use vsr_core::Message;
 
 #[derive(Clone, Debug)]
@@ -22,6 +23,18 @@ impl Network {
     pub(super) fn heal(&mut self) {
         self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
         self.generation += 1;
+    }
+}
+
+impl fmt::Display for Network {
+    /// The links that are cut.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (from, row) in self.cut.iter().enumerate() {
+            for (to, _) in row.iter().enumerate().filter(|(_, cut)| **cut) {
+                write!(f, " R{from}->R{to}")?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,16 +1,21 @@
 //! A run: bring the group up, break things, heal, demand progress, then demand rest.
 
 use super::{Course, Event, Options, Totals};
-use crate::checkers::Violation;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::{
+    checkers::Violation,
+    faults::Faults,
+    subject::{Numbers, Subject},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+};
 use vsr_core::StatusName;
 
-/// Every run takes at least this many steps …
-const STEPS_MIN: u64 = 5000;
-/// … and executes at least this many operations.
-const REQUESTS_MIN: u64 = 100;
-/// A run in which too much is broken for that is healed after this many steps.
-const STEPS_PATIENCE: u64 = 20_000;
+/// Every run takes at least this many steps for each operation that it must execute.
+const STEPS_PER_OPERATION_MIN: u64 = 50;
+/// A run in which too much is broken to get there is healed after this many steps for each.
+const STEPS_PER_OPERATION_PATIENCE: u64 = 200;
 /// Time-outs within which a healed group must get somewhere.
 const PATIENCE_TIMEOUTS: u64 = 60;
 /// Events on their way at once; a group that talks more than that has lost itself.
@@ -34,7 +39,12 @@ pub struct Report {
 /// Runs a seed to its end. A panic anywhere is a violation.
 #[must_use]
 pub fn run(seed: u64, options: Options) -> Report {
-    let mut course = Course::new(seed, options);
+    run_subject(seed, options, Rc::new(Numbers))
+}
+
+/// Runs a seed with machines and work of somebody's own.
+pub(crate) fn run_subject(seed: u64, options: Options, subject: Rc<dyn Subject>) -> Report {
+    let mut course = Course::new(seed, options, subject);
     let result = catch_unwind(AssertUnwindSafe(|| course.run()));
     let violation = match result {
         Ok(result) => result.err(),
@@ -56,7 +66,7 @@ pub fn run(seed: u64, options: Options) -> Report {
 /// Messages that the replicas of a seed send to each other: at most `count`, spread over the run.
 #[must_use]
 pub fn messages(seed: u64, options: Options, count: usize) -> Vec<vsr_core::Message> {
-    let mut course = Course::new(seed, options);
+    let mut course = Course::new(seed, options, Rc::new(Numbers));
     course.collected = Some(Vec::new());
     // What went wrong, if anything did, is for others to tell; the messages were sent all the same.
     let _ = course.run();
@@ -77,7 +87,8 @@ impl Course {
         }
         let first_fault = self.swarm.heartbeat_timeout + self.prng.delay(self.swarm.fault_mean);
         self.queue.at(first_fault, Event::Fault);
-        while self.world.steps < STEPS_PATIENCE && !self.has_done_enough() {
+        let patience = self.swarm.operations.saturating_mul(STEPS_PER_OPERATION_PATIENCE);
+        while self.world.steps < patience && !self.has_done_enough() {
             self.advance()?;
             if self.queue.len() > QUEUE_MAX {
                 return Err(Violation::new("J15 bounded", "messages without end".into()));
@@ -102,7 +113,9 @@ impl Course {
     }
 
     fn has_done_enough(&self) -> bool {
-        self.world.steps >= STEPS_MIN && self.world.checkers.executed() >= REQUESTS_MIN
+        let operations = self.swarm.operations;
+        self.world.steps >= operations.saturating_mul(STEPS_PER_OPERATION_MIN)
+            && self.world.checkers.executed() >= operations
     }
 
     /// Heals a majority; the others stay dead, or deaf, or are healed as well. That must be enough for progress (C11, C15).
@@ -110,9 +123,10 @@ impl Course {
         self.heal_all();
         let replicas = self.swarm.replicas;
         let (first, count) = (self.prng.index(replicas), self.prng.index(replicas.div_ceil(2)));
+        let Faults { crashes, partitions, .. } = self.swarm.faults;
         let deaf = match self.prng.below(4) {
-            0 => false,
-            1 => true,
+            0 if crashes => false,
+            1 if partitions => true,
             _ => return,
         };
         for lame in (first..first + count).map(|lame| lame % replicas) {
@@ -120,7 +134,7 @@ impl Course {
                 continue;
             }
             let now = self.now;
-            self.world.trace.note(|| format!("{now}: R{lame} stays {}", if deaf { "deaf" } else { "dead" }));
+            self.world.trace.tell(|| format!("{now}: R{lame} stays {}", if deaf { "deaf" } else { "dead" }));
             if deaf {
                 (0..replicas).for_each(|from| self.network.cut(from, lame));
             } else {
@@ -132,7 +146,7 @@ impl Course {
 
     fn heal_all(&mut self) {
         let now = self.now;
-        self.world.trace.note(|| format!("{now}: everything is healed"));
+        self.world.trace.tell(|| format!("{now}: everything is healed"));
         self.faults = false;
         self.workload.active = self.workload.len().min(self.swarm.replicated.sessions_max as usize);
         self.network.heal();

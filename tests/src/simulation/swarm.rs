@@ -1,7 +1,7 @@
 //! What kind of world a seed lives in: every seed has its own mix of speeds, faults and bounds.
 
 use super::Options;
-use crate::{host::Storage, prng::Prng};
+use crate::{faults::Faults, host::Storage, prng::Prng};
 use std::time::Duration;
 use vsr_core::{Config, Limits, ReplicaId, ReplicatedLimits};
 
@@ -12,6 +12,9 @@ pub(super) const MS: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub(super) struct Swarm {
     pub(super) replicas: usize,
+    /// How many operations are executed at least.
+    pub(super) operations: u64,
+    pub(super) faults: Faults,
     pub(super) heartbeat_interval: u64,
     pub(super) heartbeat_timeout: u64,
     pub(super) limits: Limits,
@@ -46,7 +49,8 @@ pub(super) struct Swarm {
 }
 
 impl Swarm {
-    pub(super) fn draw(prng: &mut Prng, options: Options) -> Self {
+    pub(super) fn draw(prng: &mut Prng, options: &Options) -> Self {
+        let faults = options.faults;
         let replicas = options.replicas.unwrap_or_else(|| prng.pick(&[3, 3, 5]));
         let heartbeat_interval = prng.pick(&[10, 20, 50, 100]) * MS;
         let heartbeat_timeout = heartbeat_interval * prng.range(3, 6);
@@ -54,25 +58,31 @@ impl Swarm {
         limits.pipeline_ops_max = prng.pick(&[4, 8, 32, 256]);
         limits.entry_ops_max = limits.pipeline_ops_max.min(prng.pick(&[1, 2, 4, 64])) as usize;
         limits.entry_bytes_max = prng.pick(&[16, 64, 4096]);
-        limits.operation_bytes_max = 256;
-        limits.pipeline_bytes_max = prng.pick(&[4096, 65_536]);
+        limits.operation_bytes_max = options.operation_bytes_max;
+        limits.pipeline_bytes_max = prng.pick(&[4096, 65_536]).max(limits.operation_bytes_max);
         limits.queue_ops_max = prng.pick(&[2, 8, 64]);
         limits.forward_ops_max = prng.pick(&[2, 8, 64]);
         limits.turn_ops_max = prng.pick(&[1, 4, 64]);
-        limits.snapshot_interval_ops = prng.pick(&[5, 20, 60, 200]);
+        let interval = prng.pick(&[5, 20, 60, 200]);
+        limits.snapshot_interval_ops = options.snapshot_interval_ops.unwrap_or(interval);
         limits.log_keep_ops = prng.pick(&[0, 5, 20, 100]);
         limits.transfer_bytes_max = prng.pick(&[1, 200, 1000, 1 << 20]);
         limits.retransmit_bytes_max = prng.pick(&[1, 500, 1 << 20]);
         let mut replicated = ReplicatedLimits::default();
         let clients = prng.range(1, 6) as usize;
+        let clients = options.clients.unwrap_or(clients);
         replicated.sessions_max = prng.pick(&[2, 4, 8, 64]);
         replicated.window = prng.pick(&[1, 4, 16]);
         replicated.session_reply_bytes_max = prng.pick(&[8, 64, 4096]);
         replicated.digest_interval_ops = prng.pick(&[1, 3, 10, 64]);
-        let storage = if prng.chance(250) { Storage::Immediate } else { Storage::Delayed };
+        let quick = prng.chance(250);
+        let storage = if quick || !faults.disk { Storage::Immediate } else { Storage::Delayed };
         let calm = prng.chance(100);
+        let every = faults.every.max(1);
         Self {
             replicas,
+            operations: options.operations,
+            faults,
             heartbeat_interval,
             heartbeat_timeout,
             storage,
@@ -80,11 +90,11 @@ impl Swarm {
             storage_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 1]),
             delay_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 2]),
             turn_delay: heartbeat_interval / prng.pick(&[1000, 100, 20]),
-            drop: prng.pick(&[0, 5, 20, 100, 200]),
-            duplicate: prng.pick(&[0, 10, 50, 200]),
-            straggler: prng.pick(&[0, 5, 20]),
-            lose_answer: prng.pick(&[0, 20, 100]),
-            fault_mean: heartbeat_timeout * if calm { 40 } else { prng.range(2, 8) },
+            drop: share(prng, faults.drops, &[0, 25, 100, 500, 1000]),
+            duplicate: share(prng, faults.duplicates, &[0, 50, 250, 1000]),
+            straggler: share(prng, faults.delays, &[0, 250, 1000]),
+            lose_answer: share(prng, faults.drops, &[0, 100, 500]),
+            fault_mean: heartbeat_timeout * if calm { 20 * every } else { prng.range(every, 4 * every) },
             outage_mean: heartbeat_timeout * prng.range(1, 5) / 2,
             clients,
             window: prng.range(1, u64::from(replicated.window)) as usize,
@@ -94,7 +104,7 @@ impl Swarm {
             ignore_room: prng.chance(200),
             wire: prng.chance(50),
             drift_ppm: prng.pick(&[0, 100, 20_000]),
-            clock_faults: prng.chance(500),
+            clock_faults: prng.chance(500) && faults.clocks,
             limits,
             replicated,
         }
@@ -113,4 +123,9 @@ impl Swarm {
         };
         members.iter().map(config).collect()
     }
+}
+
+/// One of `shares`, thousandths of what there may be at most; a message has a thousand thousandths of a chance, no more.
+fn share(prng: &mut Prng, most: u64, shares: &[u64]) -> u64 {
+    most.min(1000) * prng.pick(shares) / 1000
 }
