@@ -4,3 +4,4 @@ mod codec;
 mod rules;
 mod scenarios;
 mod seeds;
+mod simulation;

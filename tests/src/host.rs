@@ -356,7 +356,8 @@ impl Host {
             watch.trace.fold(checksum(&reply));
             watch.trace.tell(|| {
                 let operation = describe_executed(&**machine, entry, index);
-                format!("  {id} executes {op} {operation} = {}", machine.describe_reply(&reply))
+                let reply = asked.map_or(String::new(), |_| format!(" = {}", machine.describe_reply(&reply)));
+                format!("  {id} executes {op} {operation}{reply}")
             });
             let reply = if self.bewitched { Bytes::from_static(b"bewitched") } else { reply };
             if !self.bewitched {

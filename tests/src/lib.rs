@@ -23,7 +23,10 @@ pub mod scenario;
 pub mod simulation;
 pub mod subject;
 pub mod trace;
+mod user;
 pub mod world;
 
 pub use faults::Faults;
+pub use prng::Prng;
+pub use user::{Failure, Report, Simulation};
 pub use vsr_actor::linearizability;

@@ -37,6 +37,11 @@ pub trait Hosted: fmt::Debug {
     /// What the machine did wrong.
     fn digest(&self) -> Result<Option<u128>, Violation>;
 
+    /// Whether its state once came out of a snapshot, if it knows.
+    fn is_restored(&self) -> bool {
+        false
+    }
+
     /// A named value of its state, for the claims of scenarios.
     fn value(&self, name: &str) -> Option<String> {
         let _ = name;

@@ -2,8 +2,9 @@
 //! state. One model of the machine executes every operation once, when the first replica does.
 
 use super::Violation;
-use crate::subject::Hosted;
+use crate::{host::describe_executed, subject::Hosted};
 use bytes::Bytes;
+use std::fmt;
 use vsr_core::{Entry, OpNumber, Origin};
 
 #[derive(Clone, Debug)]
@@ -54,23 +55,26 @@ impl Histories {
             self.execute(op, entry, index)?;
         }
         let digest = machine.digest()?;
-        let same = match self.ops.get(op.0 as usize).and_then(Option::as_ref) {
-            None => false,
-            Some(model) => {
-                model.origin == origin
-                    && model.timestamp == timestamp
-                    && model.reply == reply
-                    && model.digest == digest
-            }
+        let model = self.ops.get(op.0 as usize).and_then(Option::as_ref);
+        let Some(model) = model.filter(|model| model.origin == origin && model.timestamp == timestamp) else {
+            let what = format!(
+                "replica {replica} at {op}: {origin:?} at {timestamp}; first executed was {model:x?}"
+            );
+            return Err(Violation::new("J2 prefix", what));
         };
-        if same {
+        if model.reply == reply && model.digest == digest {
             return Ok(());
         }
-        let model = self.ops.get(op.0 as usize).cloned().flatten();
+        let who = if machine.is_restored() { ", restored from a snapshot since it started," } else { "" };
         let what = format!(
-            "replica {replica} at {op}: {origin:?} at {timestamp} -> {reply:?} digest {digest:x?}; the model: {model:x?}"
+            "{op} {}: R{replica}{who} comes to {}{}, another that executed the same operations to {}{}",
+            describe_executed(machine, entry, index),
+            machine.describe_reply(reply),
+            Digest(digest),
+            machine.describe_reply(&model.reply),
+            Digest(model.digest),
         );
-        Err(Violation::new("J2 prefix", what))
+        Err(Violation::new("determinism", what))
     }
 
     pub(super) fn on_install(
@@ -98,5 +102,13 @@ impl Histories {
         (self.last, self.last_timestamp) = (op, timestamp);
         self.count += 1;
         Ok(())
+    }
+}
+
+struct Digest(Option<u128>);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |digest| write!(f, " (digest {digest:x})"))
     }
 }

@@ -48,11 +48,7 @@ pub(crate) fn run_subject(seed: u64, options: Options, subject: Rc<dyn Subject>)
     let result = catch_unwind(AssertUnwindSafe(|| course.run()));
     let violation = match result {
         Ok(result) => result.err(),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-            Some(Violation::new("panic", text.unwrap_or_else(|| "not text".into())))
-        }
+        Err(panic) => Some(Violation::new("panic", crate::user::message(&*panic))),
     };
     Report {
         seed,
