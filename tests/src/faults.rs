@@ -10,7 +10,7 @@ pub struct Faults {
     pub partitions: bool,
     /// Replicas stand still for a while and go on as if no time had passed; primaries are told to leave their view.
     pub pauses: bool,
-    /// Clocks jump forwards and stand still.
+    /// Clocks jump, stand still, and are set to another time of day.
     pub clocks: bool,
     /// At most so many of a thousand messages are lost.
     pub drops: u64,
