@@ -1,11 +1,13 @@
-//! Tests of the protocol, as a library: a world of simulated replicas, networks, disks and clients; checkers, one for each
-//! property; scenarios that read like stories; and a simulator in which one seed decides everything.
+//! [`Simulation`] tests a state machine of your own: replicas, disks, network and clients are simulated, all that happens is drawn
+//! from a seed, and a failure tells how to see it again. Depend on it without default features, as a dev-dependency.
+//!
+//! The rest are the tests of the protocol, as a library: a world of simulated replicas, networks, disks and clients; checkers, one
+//! for each property; scenarios that read like stories; and the simulator itself.
 //!
 //! - [`scenario`] runs a text: nothing happens in it but what the text says.
 //! - [`simulation`] runs a seed: everything may happen, and the checkers watch.
 //! - [`rules`] lists the rules of the protocol and what proves each.
 //! - [`mutants`] proves that both are alive: each rule of the protocol can be switched off, and then its scenario must fail.
-//! - [`measure`] prints figures of the real runtime.
 
 #![deny(missing_docs)]
 
@@ -15,7 +17,6 @@ pub mod disk;
 mod faults;
 pub mod host;
 pub mod machine;
-pub mod measure;
 pub mod mutants;
 pub mod prng;
 pub mod rules;

@@ -1,7 +1,10 @@
 //! `vsr-test simulate` searches, `vsr-test mutants` proves that the tests are alive, `vsr-test scenario` tells a story;
 //! `vsr-test failover` and `vsr-test bench` measure.
 
+mod measure;
+
 use clap::{Parser, Subcommand};
+use measure::{Load, failover, throughput};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -12,7 +15,6 @@ use std::{
 };
 use vsr_core::{Mutation, Mutations};
 use vsr_test::{
-    measure::{Load, failover, throughput},
     mutants::{HEAD, MUTANTS, row},
     simulation::{Options, Report, Telling, Totals, run},
 };

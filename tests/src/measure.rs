@@ -4,5 +4,5 @@
 mod failover;
 mod throughput;
 
-pub use failover::failover;
-pub use throughput::{Load, throughput};
+pub(crate) use failover::failover;
+pub(crate) use throughput::{Load, throughput};

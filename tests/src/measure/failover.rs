@@ -25,7 +25,7 @@ impl StateMachine for Counter {
 ///
 /// # Errors
 /// A request failed, or the group did not come back.
-pub async fn failover(runs: u32) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn failover(runs: u32) -> Result<(), Box<dyn Error>> {
     println!(
         "{runs} crashes of the primary each; 16 writers; pause until the first write that is acknowledged after the crash"
     );

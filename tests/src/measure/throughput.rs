@@ -14,13 +14,13 @@ use vsr_actor::{Cluster, Commit, StateMachine};
 
 /// What is done, and by how many.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
+pub(crate) struct Load {
     /// Operations in total.
-    pub operations: u64,
+    pub(crate) operations: u64,
     /// Tasks that each have one operation under way.
-    pub clients: u64,
+    pub(crate) clients: u64,
     /// Whether one of the three replicas is down all the time.
-    pub one_down: bool,
+    pub(crate) one_down: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,7 +52,7 @@ const KEYS: u64 = 16_384;
 ///
 /// # Errors
 /// A request failed.
-pub async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
     let Load { operations, clients, one_down } = load;
     let replicas = if one_down { "two of three replicas" } else { "three replicas" };
     println!(
