@@ -81,6 +81,14 @@ fn bytes_of_messages_are_golden() {
             "0a0000000100000000000000060000000000000007000000000000000108000000000000000000000000000000",
             "",
         ),
+        (Body::Probe { id: 6 }, "0d0000000600000000000000", ""),
+        (Body::ProbeOk { id: 6 }, "0e0000000600000000000000", ""),
+        (Body::ReadIndex { nonce: Nonce(10), id: 6 }, "0f0000000a000000000000000600000000000000", ""),
+        (
+            Body::ReadIndexOk { nonce: Nonce(10), id: 6, index: OpNumber(9) },
+            "100000000a0000000000000006000000000000000900000000000000",
+            "",
+        ),
         (Body::Bootstrap(Box::new(Bootstrap { membership: None, formed: false })), "000000000000", ""),
     ];
     for (body, wanted, header) in cases {
@@ -104,7 +112,7 @@ fn messages_of_a_simulation_survive_the_way() {
             assert_eq!(Message::decode(encoded).expect("it was decoded before").encode(), message.encode());
         }
     }
-    assert_eq!(names.len(), 13, "all kinds of messages were tried: {names:?}");
+    assert_eq!(names.len(), 17, "all kinds of messages were tried: {names:?}");
 }
 
 #[test]

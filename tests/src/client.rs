@@ -45,6 +45,8 @@ pub struct Client {
     pending: VecDeque<Pending>,
     replies: BTreeMap<u64, Bytes>,
     keep_replies: bool,
+    /// The highest op that it knows of: what it was answered for, and what it read.
+    pub seen: OpNumber,
     /// Requests that have an answer.
     pub answered: u64,
     /// Requests of which nobody knows whether they were executed.
@@ -62,6 +64,7 @@ impl Client {
             pending: VecDeque::new(),
             replies: BTreeMap::new(),
             keep_replies: false,
+            seen: OpNumber(0),
             answered: 0,
             unknown: 0,
         }
@@ -172,7 +175,8 @@ impl Client {
             return Ok(Outcome::Stale);
         }
         let session = self.session.expect("the answer is for this session");
-        checkers.on_reply(session, number, pending.floor, reply)?;
+        let op = checkers.on_reply(session, number, pending.floor, reply)?;
+        self.seen = self.seen.max(op);
         pending.answered = true;
         self.answered += 1;
         while !self.keep_replies && self.pending.front().is_some_and(|pending| pending.answered) {

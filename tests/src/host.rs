@@ -9,8 +9,8 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeMap, mem, rc::Rc};
 use vsr_core::{
-    Answer, Asked, Config, Effect, Entry, Event, Input, Lookup, Message, Now, OpNumber, Origin, Replica,
-    ReplicaId, Status, StopReason, Time, WriteId, checksum,
+    Answer, Asked, Config, Effect, Entry, Event, Input, Lookup, Message, Now, OpNumber, Origin, ReadId,
+    Refusal, Replica, ReplicaId, Status, StatusName, StopReason, Time, WriteId, checksum,
 };
 
 /// Turns of one instant that are still no endless loop.
@@ -25,6 +25,26 @@ pub enum Heard {
     Told(Answer),
 }
 
+/// What a read brought: the op that the state reflected, and the value that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The op.
+    pub at: OpNumber,
+    /// The value, if the machine has it.
+    pub value: Option<String>,
+}
+
+/// Who waits for a read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// The client.
+    pub client: usize,
+    /// Which of its reads.
+    pub number: u64,
+    /// The value it wants to see.
+    pub name: String,
+}
+
 /// What a turn gave to the outside.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -34,6 +54,8 @@ pub struct Outbox {
     pub writes: Vec<WriteId>,
     /// Answers to waiting clients.
     pub answers: Vec<(usize, Asked, Heard)>,
+    /// Reads that were served or refused.
+    pub reads: Vec<(Reader, Result<Seen, Refusal>)>,
     /// What happened, for people.
     pub events: Vec<Event>,
     /// Operations committed, for people.
@@ -85,6 +107,9 @@ pub struct Host {
     /// What this replica executed since it started, for the `expect executed` of scenarios.
     pub(crate) history: Vec<(OpNumber, Bytes)>,
     waiters: BTreeMap<Asked, (usize, u64)>,
+    readers: BTreeMap<ReadId, Reader>,
+    /// Counts reads, across boots.
+    reads: u64,
     applied: OpNumber,
     next_tick: Option<u64>,
     effects: Vec<Effect>,
@@ -110,6 +135,8 @@ impl Host {
             observed: false,
             history: Vec::new(),
             waiters: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            reads: 0,
             applied: OpNumber(0),
             next_tick: None,
             effects: Vec::new(),
@@ -158,6 +185,26 @@ impl Host {
         self.waiters.insert(of, (client, checksum));
     }
 
+    /// Remembers who reads, and gives the read a name.
+    pub fn ask(&mut self, reader: Reader) -> ReadId {
+        self.reads += 1;
+        self.readers.insert(ReadId(self.reads), reader);
+        ReadId(self.reads)
+    }
+
+    /// Reads the state as it is, if the replica runs.
+    ///
+    /// # Errors
+    /// When the state is not that of the op.
+    pub(crate) fn read_stale(&self, name: &str, checkers: &Checkers) -> Result<Option<Seen>, Violation> {
+        // A replica without a log has no state to show.
+        let Some(status) = self.status().filter(|status| status.status != StatusName::Recovering) else {
+            return Ok(None);
+        };
+        checkers.on_read(self.index, status.applied, &*self.machine)?;
+        Ok(Some(Seen { at: status.applied, value: self.machine.value(name) }))
+    }
+
     /// Starts the replica on what its storage holds.
     pub(crate) fn start(
         &mut self,
@@ -190,6 +237,7 @@ impl Host {
         self.crash_after = None;
         self.disk.crash();
         self.waiters.clear();
+        self.readers.clear();
         self.effects.clear();
         self.follow_ups.clear();
     }
@@ -283,6 +331,19 @@ impl Host {
                 if let Some((client, _)) = self.waiters.remove(&of) {
                     out.answers.push((client, of, Heard::Told(answer)));
                 }
+            }
+            Effect::Read { id: read, at } => {
+                watch.trace.fold(at.0 ^ read.0 << 32);
+                watch.trace.note(|| format!("  {id} serves {read} at {at}"));
+                watch.checkers.on_read(self.index, at, &*self.machine)?;
+                if let Some(reader) = self.readers.remove(&read) {
+                    let value = self.machine.value(&reader.name);
+                    out.reads.push((reader, Ok(Seen { at, value })));
+                }
+            }
+            Effect::ReadRefused { id: read, reason } => {
+                watch.trace.note(|| format!("  {id} refuses {read}: {reason:?}"));
+                out.reads.extend(self.readers.remove(&read).map(|reader| (reader, Err(reason))));
             }
             Effect::TakeSnapshot { op } => {
                 watch.trace.fold(op.0);

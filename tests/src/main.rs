@@ -225,10 +225,11 @@ fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Op
 
 fn print_totals(totals: &Totals, elapsed: f64, coverage: bool) {
     println!(
-        "{} seeds, {} steps, {} requests, {} crashes, {} partitions, {} view changes, {} evictions, {} snapshots installed, {} unknown outcomes",
+        "{} seeds, {} steps, {} requests, {} reads, {} crashes, {} partitions, {} view changes, {} evictions, {} snapshots installed, {} unknown outcomes",
         totals.seeds,
         totals.steps,
         totals.requests,
+        totals.reads,
         totals.crashes,
         totals.partitions,
         totals.view_changes,

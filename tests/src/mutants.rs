@@ -425,4 +425,43 @@ pub const MUTANTS: &[Mutant] = &[
         "entry_is_committed_whole",
         invariant("nothing is given to the host before it is committed"),
     ),
+    mutant("G2", Mutation::ReadWithoutQuorum, "read_is_confirmed_by_a_quorum", property("J10 linearizable")),
+    mutant(
+        "G2",
+        Mutation::ReadWithoutFloor,
+        "read_waits_for_the_log_its_view_started_with",
+        property("J10 linearizable"),
+    ),
+    mutant(
+        "G2",
+        Mutation::CountEarlierProbe,
+        "answer_to_an_earlier_probe_confirms_no_later_read",
+        property("J10 linearizable"),
+    ),
+    mutant(
+        "G2",
+        Mutation::ProbeAcrossViews,
+        "probe_of_a_view_that_was_left_is_not_answered",
+        property("J10 linearizable"),
+    ),
+    mutant("G2", Mutation::ReadSurvivesView, "read_ends_with_its_view", property("J10 linearizable")),
+    mutant(
+        "G4",
+        Mutation::ReadBeforeIndex,
+        "backup_serves_a_read_when_the_index_is_applied",
+        property("J10 linearizable"),
+    ),
+    mutant(
+        "G4",
+        Mutation::ReadIndexAcrossBoots,
+        "read_index_of_an_earlier_boot_is_ignored",
+        property("J10 linearizable"),
+    ),
+    mutant("G4", Mutation::ReadAfterTooEarly, "read_after_an_op_waits_for_it", property("J10 linearizable")),
+    mutant(
+        "G2",
+        Mutation::ProbeAcrossViews,
+        "probe_is_not_answered_in_a_view_change",
+        property("J8 promises"),
+    ),
 ];

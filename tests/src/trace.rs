@@ -95,6 +95,9 @@ pub fn fingerprint(message: &Message) -> u64 {
             body.nonce.0 ^ mix(standing)
         }
         Body::StartViewChange => 0,
+        Body::Probe { id } | Body::ProbeOk { id } => *id,
+        Body::ReadIndex { nonce, id } => nonce.0 ^ mix(*id),
+        Body::ReadIndexOk { nonce, id, index } => nonce.0 ^ mix(*id ^ mix(index.0)),
     };
     mix(body ^ mix(message.view.0 ^ (u64::from(message.from.0) << 32) ^ ((message.body.name() as u64) << 48)))
 }
@@ -145,6 +148,8 @@ pub fn describe(message: &Message) -> String {
             }
         },
         Body::StartViewChange | Body::Recovery { .. } => Ok(()),
+        Body::Probe { id } | Body::ProbeOk { id } | Body::ReadIndex { id, .. } => write!(text, " #{id}"),
+        Body::ReadIndexOk { id, index, .. } => write!(text, " #{id} index {}", index.0),
     };
     text
 }

@@ -151,7 +151,11 @@ fn level(event: &Event) -> Level {
         | Event::Held { .. }
         | Event::Duplicate { .. }
         | Event::Retransmitted { .. }
-        | Event::Refused { .. } => Level::TRACE,
+        | Event::Refused { .. }
+        | Event::ReadsAsked { .. }
+        | Event::ProbeOkReceived { .. }
+        | Event::ReadIndexReceived { .. }
+        | Event::ReadRefused { .. } => Level::TRACE,
         _ => Level::DEBUG,
     }
 }

@@ -288,6 +288,8 @@ impl<M: StateMachine> ReplicaTask<M> {
                 }
                 Effect::Commit { entry, range } => self.commit(&entry, range)?,
                 Effect::Answer { of, answer } => self.answer(of, answer)?,
+                // This runtime hands no reads in.
+                Effect::Read { .. } | Effect::ReadRefused { .. } => {}
                 Effect::TakeSnapshot { op } => {
                     let state = self.machine.snapshot()?;
                     self.follow_ups.push(Input::SnapshotTaken { op, state });

@@ -140,7 +140,11 @@ impl Body {
             | Self::GetState { .. }
             | Self::Digests(_)
             | Self::Recovery { .. }
-            | Self::RecoveryResponse(_) => {}
+            | Self::RecoveryResponse(_)
+            | Self::Probe { .. }
+            | Self::ProbeOk { .. }
+            | Self::ReadIndex { .. }
+            | Self::ReadIndexOk { .. } => {}
         }
     }
 
@@ -164,7 +168,11 @@ impl Body {
             | Self::GetState { .. }
             | Self::Digests(_)
             | Self::Recovery { .. }
-            | Self::RecoveryResponse(_) => {}
+            | Self::RecoveryResponse(_)
+            | Self::Probe { .. }
+            | Self::ProbeOk { .. }
+            | Self::ReadIndex { .. }
+            | Self::ReadIndexOk { .. } => {}
         }
         Ok(())
     }

@@ -107,6 +107,8 @@ pub struct Limits {
     pub forward_ops_max: usize,
     /// Bytes of those requests.
     pub forward_bytes_max: usize,
+    /// Reads beside the log that wait here, those of backups for an index included.
+    pub reads_max: usize,
     /// Operations committed in one turn before the host gets a chance to look at its mailbox.
     pub turn_ops_max: u64,
     /// A snapshot is due when this many operations were committed since the last.
@@ -136,6 +138,7 @@ impl Default for Limits {
             queue_bytes_max: 16 << 20,
             forward_ops_max: 4096,
             forward_bytes_max: 8 << 20,
+            reads_max: 16_384,
             turn_ops_max: 4096,
             snapshot_interval_ops: 32_768,
             snapshot_interval_bytes: 64 << 20,
@@ -159,6 +162,7 @@ impl Limits {
             ("queue_bytes_max", self.queue_bytes_max as u64),
             ("forward_ops_max", self.forward_ops_max as u64),
             ("forward_bytes_max", self.forward_bytes_max as u64),
+            ("reads_max", self.reads_max as u64),
             ("turn_ops_max", self.turn_ops_max),
             ("snapshot_interval_ops", self.snapshot_interval_ops),
             ("snapshot_interval_bytes", self.snapshot_interval_bytes),

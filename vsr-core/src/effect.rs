@@ -4,7 +4,7 @@ use crate::{
     configuration::Record,
     entry::Entry,
     event::Event,
-    id::{ClientId, OpNumber, ReplicaId, RequestNumber, SessionId, WriteId},
+    id::{ClientId, OpNumber, ReadId, ReplicaId, RequestNumber, SessionId, WriteId},
     message::Message,
     snapshot::Snapshot,
     stop::StopReason,
@@ -39,6 +39,20 @@ pub enum Effect {
         of: Asked,
         /// What to tell it.
         answer: Answer,
+    },
+    /// Run a read now, on the state as it is at this effect.
+    Read {
+        /// Which.
+        id: ReadId,
+        /// The op that the state reflects.
+        at: OpNumber,
+    },
+    /// A read was not run, and will not be. It may be tried again, here or elsewhere.
+    ReadRefused {
+        /// Which.
+        id: ReadId,
+        /// Why.
+        reason: Refusal,
     },
     /// Write the state machine's state, all commits before this effect included, and hand it in as
     /// [`SnapshotTaken`](crate::Input::SnapshotTaken) before any other input: commits wait for it.
@@ -115,10 +129,12 @@ pub enum Answer {
 pub enum Refusal {
     /// There is no view with a primary right now.
     NoPrimary,
-    /// Queue or credits are used up.
+    /// Queue, credits or the room for reads are used up.
     Overloaded,
     /// The operation is larger than `operation_bytes_max`.
     TooLarge,
     /// The number is outside of the session's window.
     OutsideWindow,
+    /// The state has not got to what the read must reflect within a time-out.
+    Behind,
 }

@@ -108,6 +108,14 @@ pub enum Event {
     Forwarded { to: ReplicaId, requests: usize },
     /// A request was not taken.
     Refused { of: Asked, reason: Refusal },
+    /// One question was asked for some reads: a probe by the primary, a read index by a backup.
+    ReadsAsked { round: u64, reads: usize },
+    /// A backup is still in this primary's view.
+    ProbeOkReceived { from: ReplicaId, round: u64 },
+    /// The primary said what a backup's reads must reflect.
+    ReadIndexReceived { from: ReplicaId, round: u64, index: OpNumber },
+    /// A read was not served.
+    ReadRefused { reason: Refusal },
     /// A client used one number for two operations.
     Conflict { of: Asked },
     /// Another replica's state machine came to something else, and no quorum says who is right (decision 14). It happened between
@@ -172,7 +180,7 @@ pub enum Ignored {
     Malformed,
     /// Does not follow from the own log (decision 13).
     ChainBroken,
-    /// An acknowledgement of something this primary did not propose.
+    /// An acknowledgement of something this primary did not propose, or not ask.
     UnknownOp,
     /// The answer to a question that is not asked any more (decision 5).
     StaleNonce,

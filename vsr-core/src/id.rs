@@ -59,6 +59,10 @@ number!(
     Nonce(u64), "n"
 );
 number!(
+    /// Names a read at one replica: given by its host, never used twice.
+    ReadId(u64), "read-"
+);
+number!(
     /// Hash of an entry and, through its parent, of the whole log up to it.
     Hash(u128), "h"
 );

@@ -3,7 +3,7 @@
 use crate::{
     configuration::Record,
     entry::Entry,
-    id::{OpNumber, WriteId},
+    id::{OpNumber, ReadId, WriteId},
     message::Message,
     run::Request,
     snapshot::Snapshot,
@@ -18,6 +18,14 @@ pub enum Input {
     Message(Message),
     /// A request of a client of this replica.
     Request(Request),
+    /// A client of this replica wants to read the state beside the log; answered by [`Effect::Read`](crate::Effect::Read) or
+    /// [`Effect::ReadRefused`](crate::Effect::ReadRefused), unless the replica stops before.
+    Read {
+        /// Its name.
+        id: ReadId,
+        /// What the read must reflect.
+        kind: ReadKind,
+    },
     /// Writes are done: this one and all before it (decision 11).
     Persisted(WriteId),
     /// [`deadline`](crate::Replica::deadline) has passed.
@@ -33,6 +41,15 @@ pub enum Input {
     NextTick(Option<u64>),
     /// The host is about to stop this replica: hand the view over (decision 2).
     Leave,
+}
+
+/// What a read must reflect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReadKind {
+    /// Every operation that any client had an answer to when the read came (rule G2; at a backup G4).
+    Linearizable,
+    /// The operation at this op and all before it: whatever the replica knows of the others.
+    After(OpNumber),
 }
 
 /// What a replica's storage held when it was opened.

@@ -15,6 +15,7 @@
 //!    - `Commit`: apply the operations, and hand each reply to [`Replica::applied`] at once.
 //!    - `Answer`: tell a client that waits at this replica.
 //!    - `TakeDigest`: hand in the state's digest, if there is one, to [`Replica::digested`] at once.
+//!    - `Read`: run a client's read on the state as it is between these effects; `ReadRefused`: tell the client to try again.
 //!    - `TakeSnapshot`, `InstallSnapshot`: write or replace the state machine's state.
 //!    - `Observe`: tell whoever listens. It is never needed for correctness.
 //!    - `Stop`: this replica is finished; the reason says what to do.
@@ -57,7 +58,7 @@ pub use effect::{Answer, Asked, Effect, Refusal, Write};
 pub use entry::Entry;
 pub use event::{Event, Ignored, StatusName};
 pub use id::*;
-pub use input::{Input, LogState, Restored};
+pub use input::{Input, LogState, ReadKind, Restored};
 pub use message::{
     Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, RecoveryResponse, Standing,
     StartView, Suffix,

@@ -89,6 +89,32 @@ pub enum Body {
     },
     /// What the receiver of a recovery can do for its sender.
     RecoveryResponse(Box<RecoveryResponse>),
+    /// The primary asks who is still in its view: reads wait for it (rule G2).
+    Probe {
+        /// Counts the rounds of reads.
+        id: u64,
+    },
+    /// "I am normal in your view." Speaks for earlier probes, too.
+    ProbeOk {
+        /// The probe.
+        id: u64,
+    },
+    /// A backup asks what its reads must reflect (rule G4).
+    ReadIndex {
+        /// Of the asker's boot.
+        nonce: Nonce,
+        /// Counts its rounds of reads.
+        id: u64,
+    },
+    /// The answer. Serves the asker's earlier rounds, too.
+    ReadIndexOk {
+        /// From the question.
+        nonce: Nonce,
+        /// From the question.
+        id: u64,
+        /// Committed, and no less than any op that a client was answered for before the question.
+        index: OpNumber,
+    },
 }
 
 /// What an unformatted group agrees on.
@@ -236,6 +262,10 @@ impl Body {
             Self::Digests(_) => MessageName::Digests,
             Self::Recovery { .. } => MessageName::Recovery,
             Self::RecoveryResponse(_) => MessageName::RecoveryResponse,
+            Self::Probe { .. } => MessageName::Probe,
+            Self::ProbeOk { .. } => MessageName::ProbeOk,
+            Self::ReadIndex { .. } => MessageName::ReadIndex,
+            Self::ReadIndexOk { .. } => MessageName::ReadIndexOk,
         }
     }
 }
@@ -257,6 +287,10 @@ pub enum MessageName {
     Digests,
     Recovery,
     RecoveryResponse,
+    Probe,
+    ProbeOk,
+    ReadIndex,
+    ReadIndexOk,
 }
 
 #[cfg(test)]

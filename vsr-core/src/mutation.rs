@@ -197,6 +197,22 @@ mutations! {
     WaitForLostPrimary = "wait-for-lost-primary",
     /// F11: take all that were recovering within one round for recovering at one moment.
     StopAfterOneRound = "stop-after-one-round",
+    /// G2: serve a read without asking a quorum.
+    ReadWithoutQuorum = "read-without-quorum",
+    /// G2: forget that the log a view started with may be answered for.
+    ReadWithoutFloor = "read-without-floor",
+    /// G2: count the answer to an earlier probe for a later read.
+    CountEarlierProbe = "count-earlier-probe",
+    /// G2: answer the probe of a view that was left, and count that.
+    ProbeAcrossViews = "probe-across-views",
+    /// G2: serve what was asked in a view that is over.
+    ReadSurvivesView = "read-survives-view",
+    /// G4: serve at a backup before the primary's index is applied there.
+    ReadBeforeIndex = "read-before-index",
+    /// G4: take the answer to a question of an earlier boot.
+    ReadIndexAcrossBoots = "read-index-across-boots",
+    /// G4: serve a read after an op before that op.
+    ReadAfterTooEarly = "read-after-too-early",
 }
 
 /// The rules that are switched off.

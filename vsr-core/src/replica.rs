@@ -9,9 +9,11 @@ mod exploration;
 mod invariants;
 mod memory_loss;
 mod normal;
+mod reads;
 mod recovery;
 mod requests;
 mod state_transfer;
+mod status;
 mod timers;
 mod view_change;
 
@@ -19,7 +21,7 @@ use crate::{
     config::Config,
     configuration::{Membership, Record},
     effect::{Answer, Asked, Effect},
-    event::{Event, Ignored, StatusName},
+    event::{Event, Ignored},
     id::{ClientId, Hash, Incarnation, Now, OpNumber, ReplicaId, RequestNumber, SessionId, Time, ViewNumber},
     input::{Input, LogState, Restored},
     log::{Log, Point},
@@ -39,9 +41,11 @@ use durability::{Durability, Stage};
 #[cfg(feature = "inject")]
 pub use exploration::Timer;
 use normal::{Backup, Primary};
+use reads::Reads;
 use recovery::Recovering;
 use requests::Credits;
 use state_transfer::Transfer;
+pub use status::Status;
 use timers::Timers;
 use view_change::{ViewChange, Votes};
 
@@ -76,6 +80,7 @@ pub struct Replica {
     transfer: Option<Transfer>,
     durability: Durability,
     credits: Credits,
+    reads: Reads,
     timers: Timers,
     /// When replicated time should move on (decision 16).
     next_tick: Option<u64>,
@@ -98,38 +103,6 @@ enum Mode {
     ViewChange(Box<ViewChange>),
     Recovering(Box<Recovering>),
     Stopped,
-}
-
-/// What a replica tells about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// Which replica.
-    pub replica: ReplicaId,
-    /// How many replicas the group has.
-    pub replicas: usize,
-    /// What it is doing.
-    pub status: StatusName,
-    /// The view it is in.
-    pub view: ViewNumber,
-    /// The latest view whose log it has installed: the view that clients may be told of (rule C14).
-    pub log_view: ViewNumber,
-    /// The primary of the view; itself, perhaps.
-    pub primary: ReplicaId,
-    /// Whether it is the primary of a started view.
-    pub is_primary: bool,
-    /// The paper's op-number.
-    pub op: OpNumber,
-    /// The paper's commit-number.
-    pub commit: OpNumber,
-    /// The highest operation whose reply is in.
-    pub applied: OpNumber,
-    /// The op of the latest durable snapshot.
-    pub snapshot: OpNumber,
-    /// Operations held in the log.
-    pub log_ops: u64,
-    /// Open sessions.
-    pub sessions: usize,
 }
 
 impl Replica {
@@ -218,6 +191,7 @@ impl Replica {
             transfer: None,
             durability: Durability::new(boot, stage, record.view, log_view, log.op()),
             credits: Credits::default(),
+            reads: Reads::default(),
             timers: Timers::starting(now.monotonic),
             next_tick: None,
             leaving: false,
@@ -262,10 +236,13 @@ impl Replica {
             replica.advance_commit();
             replica.propose();
             replica.acknowledge();
+            replica.answer_probe();
+            replica.ask_for_reads();
             replica.forward();
             replica.tell_commit();
             replica.flush();
             replica.commit_operations();
+            replica.serve_reads();
         });
     }
 
@@ -285,7 +262,9 @@ impl Replica {
     pub fn deadline(&self) -> Time {
         if matches!(self.mode, Mode::Stopped) {
             Time(u64::MAX)
-        } else if self.commits.emitted() < self.commit && !self.commits.at_snapshot() {
+        } else if (self.commits.emitted() < self.commit && !self.commits.at_snapshot())
+            || self.reads.has_ready(self.commits.emitted())
+        {
             Time(0)
         } else {
             self.timers.next().min(self.tick_at())
@@ -302,26 +281,6 @@ impl Replica {
             Mode::Bootstrapping(_) | Mode::ViewChange(_) | Mode::Recovering(_) | Mode::Stopped => {
                 self.config.limits.forward_ops_max
             }
-        }
-    }
-
-    /// A copy of what it knows of itself.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        Status {
-            replica: self.config.replica,
-            replicas: self.replicas(),
-            status: self.mode.name(),
-            view: self.view,
-            log_view: self.log_view,
-            primary: self.id_of(self.primary_of(self.view)),
-            is_primary: matches!(&self.mode, Mode::Primary(primary) if primary.announced),
-            op: self.log.op(),
-            commit: self.commit,
-            applied: self.commits.last_applied(),
-            snapshot: self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op),
-            log_ops: self.log.op().0 - self.log.base().0,
-            sessions: self.sessions.len(),
         }
     }
 
@@ -364,6 +323,7 @@ impl Replica {
         match input {
             Input::Message(message) => self.on_message(message),
             Input::Request(request) => self.on_request(request),
+            Input::Read { id, kind } => self.on_read(id, kind),
             Input::Persisted(write) => self.on_persisted(write),
             Input::Timer => self.on_timer(),
             Input::SnapshotTaken { op, state } => self.on_snapshot_taken(op, state),
@@ -432,6 +392,10 @@ impl Replica {
             Body::Digests(told) => self.on_digests(sender, told),
             Body::Recovery { nonce, boot } => self.on_recovery(sender, view, nonce, boot),
             Body::RecoveryResponse(body) => self.on_recovery_response(sender, view, *body),
+            Body::Probe { id } => self.on_probe(sender, view, id),
+            Body::ProbeOk { id } => self.on_probe_ok(sender, view, id),
+            Body::ReadIndex { nonce, id } => self.on_read_index(sender, view, nonce, id),
+            Body::ReadIndexOk { nonce, id, index } => self.on_read_index_ok(sender, view, nonce, id, index),
         }
     }
 
@@ -534,18 +498,6 @@ impl Replica {
     #[expect(clippy::unused_self, reason = "the same face as with the feature")]
     fn mutated(&self, _: Mutation) -> bool {
         false
-    }
-}
-
-impl Mode {
-    fn name(&self) -> StatusName {
-        match self {
-            Self::Bootstrapping(_) => StatusName::Bootstrapping,
-            Self::Primary(_) | Self::Backup(_) => StatusName::Normal,
-            Self::ViewChange(_) => StatusName::ViewChange,
-            Self::Recovering(_) => StatusName::Recovering,
-            Self::Stopped => StatusName::Stopped,
-        }
     }
 }
 

@@ -24,6 +24,7 @@ marks! {
     RecoveryStarted, RecoveryReceived, RecoveryResponseReceived, RecoveryTargetKnown, Recovered,
     GetStateReceived, NewStateReceived, ViewInstalled, SnapshotTaken, SnapshotInstalled, Trimmed,
     SessionRegistered, SessionEvicted, Duplicate, Held, Forwarded, Refused,
+    ReadsAsked, ProbeOkReceived, ReadIndexReceived, ReadRefused,
 }
 
 /// How often each path was taken.

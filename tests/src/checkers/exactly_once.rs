@@ -19,6 +19,11 @@ impl ExactlyOnce {
         self.answered
     }
 
+    /// A client saw the state at this op.
+    pub(super) fn saw(&mut self, op: OpNumber) {
+        self.answered = self.answered.max(op);
+    }
+
     pub(super) fn on_apply(&mut self, entry: &Entry, index: usize) -> Result<(), Violation> {
         let Origin::Request { session, request, .. } = entry.origin(index) else { return Ok(()) };
         let op = OpNumber(entry.first().0 + index as u64);
@@ -47,7 +52,7 @@ impl ExactlyOnce {
         floor: OpNumber,
         reply: Option<&Bytes>,
         history: &Histories,
-    ) -> Result<(), Violation> {
+    ) -> Result<OpNumber, Violation> {
         let op = self.ops.get(&session).and_then(|ops| ops.get(request.0 as usize - 1)).copied();
         let Some(op) = op else {
             let what = format!("{session} {request} is answered, and was never executed");
@@ -64,7 +69,7 @@ impl ExactlyOnce {
             );
             return Err(Violation::new("J10 linearizable", what));
         }
-        self.answered = self.answered.max(op);
-        Ok(())
+        self.saw(op);
+        Ok(op)
     }
 }

@@ -83,14 +83,32 @@ impl Histories {
         op: OpNumber,
         machine: &dyn Hosted,
     ) -> Result<(), Violation> {
-        // The snapshot's op may be a registration: the digest is that of the last op before it that was executed.
-        let up_to = (op.0 as usize + 1).min(self.ops.len());
-        let model = self.ops[..up_to].iter().rev().flatten().next();
-        if model.map_or(self.initial, |executed| executed.digest) == machine.digest()? {
+        if self.digest_at(op) == machine.digest()? {
             return Ok(());
         }
         let what = format!("replica {replica} installs a snapshot of {op} that is not the state at {op}");
         Err(Violation::new("J2 prefix", what))
+    }
+
+    /// A read at `op` sees what every replica has there.
+    pub(super) fn on_read(
+        &self,
+        replica: usize,
+        op: OpNumber,
+        machine: &dyn Hosted,
+    ) -> Result<(), Violation> {
+        if self.digest_at(op) == machine.digest()? {
+            return Ok(());
+        }
+        let what = format!("replica {replica} lets a client read at {op} what is not the state at {op}");
+        Err(Violation::new("J10 linearizable", what))
+    }
+
+    /// The op may be a registration: the digest is that of the last op up to it that was executed.
+    fn digest_at(&self, op: OpNumber) -> Option<u128> {
+        let up_to = (op.0 as usize + 1).min(self.ops.len());
+        let model = self.ops[..up_to].iter().rev().flatten().next();
+        model.map_or(self.initial, |executed| executed.digest)
     }
 
     fn execute(&mut self, op: OpNumber, entry: &Entry, index: usize) -> Result<(), Violation> {

@@ -191,14 +191,34 @@ impl Checkers {
         self.sessions.on_answer(of, answer)
     }
 
-    /// A client takes an answer to a request that it invoked when ops up to `floor` had been answered.
+    /// A replica runs a read on its state at `at`.
+    pub(crate) fn on_read(
+        &self,
+        replica: usize,
+        at: OpNumber,
+        machine: &dyn Hosted,
+    ) -> Result<(), Violation> {
+        self.history.on_read(replica, at, machine)
+    }
+
+    /// A client takes the answer to a read that had to reflect `floor`. Nothing that is asked from here on may know less.
+    pub(crate) fn on_read_answered(&mut self, floor: OpNumber, at: OpNumber) -> Result<(), Violation> {
+        if at < floor {
+            let what = format!("a read that had to reflect {floor} was served at {at}");
+            return Err(Violation::new("J10 linearizable", what));
+        }
+        self.exactly_once.saw(at);
+        Ok(())
+    }
+
+    /// A client takes an answer to a request that it invoked when ops up to `floor` had been answered. The op it was executed at.
     pub(crate) fn on_reply(
         &mut self,
         session: SessionId,
         request: RequestNumber,
         floor: OpNumber,
         reply: Option<&Bytes>,
-    ) -> Result<(), Violation> {
+    ) -> Result<OpNumber, Violation> {
         self.exactly_once.on_reply(session, request, floor, reply, &self.history)
     }
 

@@ -31,6 +31,11 @@ pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<()
                 return broken("the log it describes");
             }
         }
+        Body::ProbeOk { .. } => {
+            if disk.log_view() != message.view {
+                return broken("that it is normal there");
+            }
+        }
         Body::StartView(body) => {
             if !own_log(body.start_op) {
                 return broken("the log of the view");
@@ -60,7 +65,10 @@ pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<()
         | Body::GetState { .. }
         | Body::Recovery { .. }
         | Body::NewState(_)
-        | Body::Digests(_) => {}
+        | Body::Digests(_)
+        | Body::Probe { .. }
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexOk { .. } => {}
     }
     Ok(())
 }

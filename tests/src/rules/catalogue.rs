@@ -80,9 +80,9 @@ pub const RULES: &[Rule] = &[
     // Reads.
     rule("G1", "An operation through the log reads what is current.")
         .also(&["vsr-actor/tests/it/history.rs: the_history_of_a_stormy_hour_is_linearizable"]),
-    later("G2", "A primary asks a quorum before it serves a read from its state.", "reads beside the log"),
+    rule("G2", "A primary asks a quorum before it serves a read from its state."),
     later("G3", "Leases.", "not built"),
-    later("G4", "A backup serves a read when it has applied the primary's index.", "reads beside the log"),
+    rule("G4", "A backup serves a read when it has applied the primary's index."),
     // Clients.
     rule("H1", "A number stands for one operation, and what a view change dropped can be asked again."),
     rule("H2", "A session is opened through the log and never used again by another."),
@@ -117,7 +117,7 @@ pub const RULES: &[Rule] = &[
     rule("decision 16", "The state machine's time moves through the log alone; a tick it asked for comes once."),
     rule("decision 17", "Each replica answers its own clients; forwarding takes credit, one hop, and does not wait for heartbeats."),
     rule("decision 18", "Requests that waited together are one entry, whole in everything."),
-    later("decision 19", "Each read says what it guarantees.", "reads beside the log"),
+    rule("decision 19", "Each read says what it guarantees."),
     rule("decision 20", "Logs of one log view are prefixes of each other.")
         .also(&["tests/it/seeds.rs: fixed_seeds_hold_all_properties"]),
     later("decision 21", "Reconfiguration by epochs.", "not built"),

@@ -6,6 +6,7 @@
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
 //! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`: since the beginning.
 //! - `c1 2 = 7`, `c1 2 answered`, `c1 2 refused` (at least once), `c1 evicted`, `c1 conflict`
+//! - `c2 read 1 = 7`, `c2 read 1 at 3`, `c2 read 1 answered`, `c2 read 1 refused NoPrimary`
 
 use super::{
     select::{Selector, replica},
@@ -97,6 +98,7 @@ fn client_claim(stage: &Stage, name: &str, what: &[&str]) -> Result<(bool, Strin
     let client = &stage.people[index];
     let reply = |number: &str| number.parse().ok().and_then(|number| client.reply(number));
     match *what {
+        ["read", number, ref what @ ..] => stage.read_claim(index, number, what),
         [number, "=", ref wanted @ ..] => {
             let found = reply(number).map(|reply| String::from_utf8_lossy(reply).into_owned());
             Ok((found.as_deref() == Some(&wanted.join(" ")), format!("{found:?}")))

@@ -9,8 +9,8 @@ use crate::host::Storage;
 use bytes::Bytes;
 use std::time::Duration;
 use vsr_core::{
-    Body, ClusterId, Config, EpochNumber, Event, GroupId, Hash, Input, Message, Origin, ReplicaId, Request,
-    RequestNumber, StatusName, ViewNumber, checksum,
+    Body, ClusterId, Config, EpochNumber, Event, GroupId, Hash, Input, Message, OpNumber, Origin, ReadKind,
+    ReplicaId, Request, RequestNumber, StatusName, ViewNumber, checksum,
 };
 
 /// Firings of a timer within which what is waited for must happen.
@@ -41,6 +41,12 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             let number = number.parse().map_err(|_| "which number?")?;
             collide(stage, replica(at)?, name, number, &operation.join(" "))
         }
+        ["read", at, name, value] => stage.read(replica(at)?, name, value, ReadKind::Linearizable),
+        ["read", at, name, value, "after", op] => {
+            let op = op.parse().map_err(|_| format!("{op} is no op"))?;
+            stage.read(replica(at)?, name, value, ReadKind::After(OpNumber(op)))
+        }
+        ["stale", at, name, value] => stage.read_stale(replica(at)?, name, value),
         ["deliver", "all", ref which @ ..] => {
             for flight in take(stage, which, true)? {
                 stage.deliver(flight)?;

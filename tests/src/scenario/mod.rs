@@ -7,6 +7,7 @@
 //! - `cluster 3 [unformed] [view-durable] [limit=value]…`: replicas R0, R1, …; formed and quiet unless told otherwise; view-durable ones
 //!   lose their log in every crash. `clients c1 c2` registers.
 //! - `request R0 c1 put x 1`, `retry R1 c1` (all that is unanswered), `resend R1 c1 2` (that one, answered or not).
+//! - `read R1 c1 x`, `read R1 c1 x after 3`, `stale R1 c1 x`: reads beside the log, numbered for each client.
 //! - `deliver R0->R1 Prepare op2`: the oldest such message; `*` is anybody or anything, and `all` in front takes all of them.
 //!   `duplicate` delivers a copy, `forge … with view=7` one in which something is changed (cluster, group, epoch, view, from, hash), `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
 //! - `collide R0 c1 1 put x 9`: a confused client uses a number again for something else.
@@ -19,6 +20,7 @@
 
 pub mod claims;
 mod commands;
+mod reads;
 mod select;
 mod stage;
 

@@ -1,6 +1,6 @@
 //! Where a scenario plays: a world, messages that lie still until they are delivered, clocks that stand still until they are moved.
 
-use super::select::Selector;
+use super::{reads::Reading, select::Selector};
 use crate::{
     client::{Client, Outcome},
     host::{Heard, Outbox, Storage},
@@ -44,6 +44,8 @@ pub(super) struct Stage {
     pub(super) cuts: Vec<(usize, usize)>,
     pub(super) clients: BTreeMap<String, usize>,
     pub(super) people: Vec<Client>,
+    /// What clients read, in the order in which they asked.
+    pub(super) reads: Vec<Reading>,
     /// Sessions that were told to be no more.
     pub(super) evicted: Vec<bool>,
     /// Clients that were told of a conflict.
@@ -80,6 +82,7 @@ impl Stage {
             cuts: Vec::new(),
             clients: BTreeMap::new(),
             people: Vec::new(),
+            reads: Vec::new(),
             evicted: Vec::new(),
             conflicts: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -212,6 +215,9 @@ impl Stage {
             }
             let outcome = self.people[client].hear(of, &heard, &mut self.world.checkers)?;
             self.tell_outcome(client, of, &outcome);
+        }
+        for (reader, outcome) in out.reads {
+            self.read_ends(&reader, outcome)?;
         }
         if let Some(reason) = self.world.hosts[replica].stopped.clone() {
             let kind = format!("{reason:?}");

@@ -1,6 +1,6 @@
 //! Clients: some quick, some slow, with windows, retries, moves and deaths.
 
-use super::{Course, Event, swarm::Swarm};
+use super::{Course, Event, reads::Reading, swarm::Swarm};
 use crate::{
     checkers::Violation,
     client::{Client, Outcome},
@@ -10,16 +10,19 @@ use crate::{
 use vsr_core::{Asked, ClientId, Request};
 
 #[derive(Debug)]
-struct Person {
-    client: Client,
+pub(super) struct Person {
+    pub(super) client: Client,
     home: usize,
     /// When it loses patience.
     retry_at: u64,
+    pub(super) reading: Option<Reading>,
+    /// Counts its reads.
+    pub(super) reads: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Workload {
-    people: Vec<Person>,
+    pub(super) people: Vec<Person>,
     next_id: u128,
     /// Ask for nothing new.
     pub(super) draining: bool,
@@ -33,6 +36,8 @@ impl Workload {
             client: Client::new(ClientId(i as u128 + 1)),
             home: prng.index(swarm.replicas),
             retry_at: 0,
+            reading: None,
+            reads: 0,
         };
         let people = (0..swarm.clients).map(person).collect();
         Self { people, next_id: swarm.clients as u128 + 1, draining: false, active: swarm.clients }
@@ -52,7 +57,9 @@ impl Workload {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.people[..self.active].iter().all(|person| person.client.outstanding() == 0)
+        self.people[..self.active]
+            .iter()
+            .all(|person| person.client.outstanding() == 0 && person.reading.is_none())
     }
 
     fn fresh_id(&mut self) -> ClientId {
@@ -68,6 +75,7 @@ impl Course {
         }
         let pause = self.prng.delay(self.swarm.think_mean) + 1;
         self.queue.at(self.now + pause, Event::Client { client });
+        self.wake_reader(client);
         if self.faults && self.prng.chance(self.swarm.abandon) {
             let id = self.workload.fresh_id();
             self.workload.people[client].client.reincarnate(id);

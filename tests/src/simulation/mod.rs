@@ -7,6 +7,7 @@ mod faults;
 mod network;
 mod phases;
 mod queue;
+mod reads;
 mod swarm;
 
 pub(crate) use phases::run_subject;
@@ -92,6 +93,8 @@ pub struct Totals {
     pub steps: u64,
     /// Operations executed by the group.
     pub requests: u64,
+    /// Reads beside the log that were served.
+    pub reads: u64,
     /// Crashes.
     pub crashes: u64,
     /// Partitions, of one direction or both.
@@ -110,6 +113,7 @@ impl Totals {
         self.seeds += other.seeds;
         self.steps += other.steps;
         self.requests += other.requests;
+        self.reads += other.reads;
         self.crashes += other.crashes;
         self.partitions += other.partitions;
         self.view_changes += other.view_changes;
@@ -264,6 +268,7 @@ impl Course {
                 self.arrive(replica, client, requests);
                 Ok(())
             }
+            Event::Read { replica, client, number } => self.read_arrives(replica, client, number),
             Event::Turn { replica } => {
                 self.sites[replica].turn_scheduled = false;
                 self.turn(replica)
@@ -369,6 +374,12 @@ impl Course {
                 continue;
             }
             self.answer(client, of, &heard)?;
+        }
+        for (reader, outcome) in out.reads.drain(..) {
+            if self.faults && self.prng.chance(self.swarm.lose_answer) {
+                continue;
+            }
+            self.read_ends(reader.client, reader.number, outcome.map(|seen| seen.at))?;
         }
         Ok(())
     }

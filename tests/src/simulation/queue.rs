@@ -9,6 +9,7 @@ pub(super) enum Event {
     Deliver { replica: usize, message: Message },
     Persisted { replica: usize, id: WriteId },
     Requests { replica: usize, client: usize, requests: Vec<Request> },
+    Read { replica: usize, client: usize, number: u64 },
     Turn { replica: usize },
     Timer { replica: usize },
     Restart { replica: usize },
@@ -23,6 +24,7 @@ impl Event {
         match self {
             Self::Deliver { replica, .. }
             | Self::Requests { replica, .. }
+            | Self::Read { replica, .. }
             | Self::Turn { replica }
             | Self::Timer { replica } => Some(*replica),
             // A disk does not pause with its machine's scheduler; the rest is the outside world.

@@ -37,6 +37,8 @@ pub(super) struct Swarm {
     pub(super) window: usize,
     pub(super) think_mean: u64,
     pub(super) client_timeout: u64,
+    /// Odds that a client that is awake reads.
+    pub(super) read: u64,
     pub(super) abandon: u64,
     /// Odds that a host hands in more requests than there is room for.
     pub(super) ignore_room: bool,
@@ -62,6 +64,7 @@ impl Swarm {
         limits.pipeline_bytes_max = prng.pick(&[4096, 65_536]).max(limits.operation_bytes_max);
         limits.queue_ops_max = prng.pick(&[2, 8, 64]);
         limits.forward_ops_max = prng.pick(&[2, 8, 64]);
+        limits.reads_max = prng.pick(&[2, 16, 1000]);
         limits.turn_ops_max = prng.pick(&[1, 4, 64]);
         let interval = prng.pick(&[5, 20, 60, 200]);
         limits.snapshot_interval_ops = options.snapshot_interval_ops.unwrap_or(interval);
@@ -100,6 +103,7 @@ impl Swarm {
             window: prng.range(1, u64::from(replicated.window)) as usize,
             think_mean: heartbeat_interval / prng.pick(&[1, 2, 4]) * clients as u64 / 2 + 1,
             client_timeout: heartbeat_timeout * prng.range(1, 4) / 2,
+            read: prng.pick(&[0, 100, 500]),
             abandon: prng.pick(&[0, 2, 10]),
             ignore_room: prng.chance(200),
             wire: prng.chance(50),

@@ -217,7 +217,9 @@ impl<R> Queue<R> {
                 withdrawn_sent += usize::from(index < *sent);
                 match refusal {
                     Some(Refusal::Overloaded | Refusal::OutsideWindow) => RequestError::Overloaded { waited },
-                    Some(Refusal::NoPrimary | Refusal::TooLarge) | None => RequestError::NoPrimary { waited },
+                    Some(Refusal::NoPrimary | Refusal::TooLarge | Refusal::Behind) | None => {
+                        RequestError::NoPrimary { waited }
+                    }
                 }
             };
             told.push((to, error));

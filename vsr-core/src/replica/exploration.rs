@@ -40,6 +40,7 @@ impl Replica {
             transfer,
             durability,
             credits,
+            reads,
             timers,
             next_tick,
             leaving,
@@ -50,7 +51,7 @@ impl Replica {
         } = self;
         (me, incarnation, membership, mode, view, log_view, start_op).hash(hasher);
         (log, commit, commits, sessions, snapshot).hash(hasher);
-        (votes, transfer, durability, credits).hash(hasher);
+        (votes, transfer, durability, credits, reads).hash(hasher);
         (timers.failure_at.is_some(), next_tick, leaving, appended).hash(hasher);
     }
 

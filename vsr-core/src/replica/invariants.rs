@@ -62,6 +62,7 @@ impl Replica {
         }
         let pipeline_max = self.config.limits.pipeline_ops_max;
         assert!(op.0 - self.commit.0 <= pipeline_max, "the uncommitted log is within its bounds");
+        self.reads.check(matches!(self.mode, Mode::Primary(_) | Mode::Backup(_)));
         self.sessions.check();
     }
 

@@ -1,6 +1,6 @@
 //! Normal operation: prepare, prepare-ok, commit (rules B1–B13).
 
-use super::{Mode, Replica, requests::Queue};
+use super::{Mode, Replica, reads::Probes, requests::Queue};
 use crate::{
     entry::Entry,
     event::{Event, Ignored},
@@ -22,6 +22,8 @@ pub(crate) struct Primary {
     pub(crate) abdicated: bool,
     /// What each replica has acknowledged in this view (rule B4).
     progress: Vec<Progress>,
+    /// Who has confirmed the reads of this view.
+    pub(crate) probes: Probes,
     /// Counts broadcasts.
     beat: u64,
     pub(crate) queue: Queue,
@@ -55,6 +57,8 @@ pub(crate) struct Backup {
     beat: u64,
     /// Answer the primary at the end of the turn.
     pub(crate) ack_due: bool,
+    /// The newest probe to answer at the end of the turn.
+    pub(crate) probe: u64,
     /// Known committed, perhaps beyond the own log.
     commit_target: OpNumber,
 }
@@ -89,6 +93,7 @@ impl Replica {
             announced: false,
             abdicated: false,
             progress: vec![Progress { acked: OpNumber(0), heard: now }; self.replicas()],
+            probes: Probes::new(self.replicas()),
             beat: 0,
             queue,
             builder: RunBuilder::default(),

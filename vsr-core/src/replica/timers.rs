@@ -41,6 +41,7 @@ impl Replica {
     }
 
     fn on_repeat(&mut self) {
+        self.repeat_reads();
         match &self.mode {
             Mode::Bootstrapping(_) => self.send_bootstrap(),
             Mode::Primary(_) => {

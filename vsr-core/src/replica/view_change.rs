@@ -163,6 +163,7 @@ impl Replica {
             _ => None,
         };
         self.drop_requests(queue);
+        self.cancel_reads();
         self.durability.record_changed();
         self.timers.attempts += 1;
         self.restart_failure_timer();
@@ -391,6 +392,7 @@ impl Replica {
         } else {
             self.drop_requests(None);
         }
+        self.cancel_reads();
         self.restart_failure_timer();
     }
 }

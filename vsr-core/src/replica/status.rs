@@ -1,0 +1,76 @@
+//! What a replica tells about itself.
+
+use super::{Mode, Replica};
+use crate::{
+    event::StatusName,
+    id::{OpNumber, ReplicaId, ViewNumber},
+};
+
+/// What a replica tells about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Which replica.
+    pub replica: ReplicaId,
+    /// How many replicas the group has.
+    pub replicas: usize,
+    /// What it is doing.
+    pub status: StatusName,
+    /// The view it is in.
+    pub view: ViewNumber,
+    /// The latest view whose log it has installed: the view that clients may be told of (rule C14).
+    pub log_view: ViewNumber,
+    /// The primary of the view; itself, perhaps.
+    pub primary: ReplicaId,
+    /// Whether it is the primary of a started view.
+    pub is_primary: bool,
+    /// The paper's op-number.
+    pub op: OpNumber,
+    /// The paper's commit-number.
+    pub commit: OpNumber,
+    /// The highest operation whose reply is in.
+    pub applied: OpNumber,
+    /// The op of the latest durable snapshot.
+    pub snapshot: OpNumber,
+    /// Operations held in the log.
+    pub log_ops: u64,
+    /// Open sessions.
+    pub sessions: usize,
+    /// Reads beside the log that wait here.
+    pub reads: usize,
+}
+
+impl Replica {
+    /// A copy of what it knows of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            replica: self.config.replica,
+            replicas: self.replicas(),
+            status: self.mode.name(),
+            view: self.view,
+            log_view: self.log_view,
+            primary: self.id_of(self.primary_of(self.view)),
+            is_primary: matches!(&self.mode, Mode::Primary(primary) if primary.announced),
+            op: self.log.op(),
+            commit: self.commit,
+            applied: self.commits.last_applied(),
+            snapshot: self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op),
+            log_ops: self.log.op().0 - self.log.base().0,
+            sessions: self.sessions.len(),
+            reads: self.reads.len(),
+        }
+    }
+}
+
+impl Mode {
+    pub(super) fn name(&self) -> StatusName {
+        match self {
+            Self::Bootstrapping(_) => StatusName::Bootstrapping,
+            Self::Primary(_) | Self::Backup(_) => StatusName::Normal,
+            Self::ViewChange(_) => StatusName::ViewChange,
+            Self::Recovering(_) => StatusName::Recovering,
+            Self::Stopped => StatusName::Stopped,
+        }
+    }
+}
