@@ -235,6 +235,18 @@ pub const MUTANTS: &[Mutant] = &[
         claim("R1 status Recovering"),
     ),
     mutant(
+        "F8",
+        Mutation::NoRecoveryRetry,
+        "recovery_begins_anew_when_the_view_is_over",
+        claim("R4 status Normal"),
+    ),
+    mutant(
+        "F11",
+        Mutation::CountFetching,
+        "replica_that_gets_its_log_is_not_lost",
+        claim("not R2 status Stopped"),
+    ),
+    mutant(
         "decision 2",
         Mutation::IgnoreRecoveryView,
         "recovery_brings_the_others_to_its_view",

@@ -191,6 +191,10 @@ mutations! {
     RecoverTooLittle = "recover-too-little",
     /// F8: count a replica that recovers itself as one that answers.
     CountRecovering = "count-recovering",
+    /// F8: never begin the recovery anew.
+    NoRecoveryRetry = "no-recovery-retry",
+    /// F11: take a replica that already gets its log for one that waits for answers.
+    CountFetching = "count-fetching",
     /// Decision 2: stay in a view that a recovering replica has promised to leave.
     IgnoreRecoveryView = "ignore-recovery-view",
     /// C13: wait for a primary that has lost its log.

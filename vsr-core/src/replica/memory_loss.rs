@@ -1,12 +1,12 @@
 //! Proof that too many replicas are without a log at one time (rule F11).
 //!
 //! A replica that recovers counts no answer of another from which it has heard, since its own round began, that it recovers as
-//! well; and one that was recovering all the time cannot have answered a later round. So whoever has heard of so many fellows that
-//! the rest is too few has to wait for one of them to recover first. If all members of a set have heard of that many others in
-//! the set, and all were recovering at one moment, none of them can be the first: none ever recovers.
+//! well; and one that was recovering all the time cannot have answered a later round. So whoever still waits for answers, and has
+//! heard of so many fellows that the rest is too few, has to wait for one of them to recover first. If all members of a set have
+//! heard of that many others in the set, and all were waiting at one moment, none of them can be the first: none ever recovers.
 //!
-//! The moment is the beginning of a round. Whoever answers in the round before and in the round after it from the same boot was
-//! recovering all the time in between.
+//! The moment is the beginning of a round. Only who waits for answers says that it recovers; whoever says so in the round before and
+//! in the round after from the same boot has recovered at no time in between.
 
 use crate::quorum::ReplicaSet;
 use alloc::{vec, vec::Vec};

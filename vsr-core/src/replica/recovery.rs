@@ -7,7 +7,6 @@
 
 use super::{
     Mode, Replica,
-    durability::{Durability, Stage},
     memory_loss::{Fellows, Report},
 };
 use crate::{
@@ -49,11 +48,6 @@ impl Replica {
             self.durability.reset();
             self.durability.record_changed();
             return self.rejoin();
-        }
-        if self.mutated(Mutation::ForgetView) {
-            self.view = ViewNumber(0);
-            self.durability =
-                Durability::new(self.durability.boot(), Stage::Formed, self.view, None, OpNumber(0));
         }
         self.mode = Mode::Recovering(Box::new(Recovering {
             nonce: Nonce(0),
@@ -114,6 +108,10 @@ impl Replica {
         self.observe(Event::RecoveryReceived { from: self.id_of(from), view });
         if matches!(self.mode, Mode::Recovering(_)) {
             self.note_fellow(from, boot);
+            // It knows which log it needs, and may get it without another answer: nobody must take it for lost.
+            if self.transfer.is_some() && !self.mutated(Mutation::CountFetching) {
+                return Err(Ignored::Recovering);
+            }
             return self.answer_fellow(from, nonce);
         }
         self.votes.remove(from);

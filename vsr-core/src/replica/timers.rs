@@ -76,6 +76,9 @@ impl Replica {
 
     fn on_failure_timeout(&mut self) {
         if matches!(self.mode, Mode::Recovering(_)) {
+            if self.mutated(Mutation::NoRecoveryRetry) {
+                return self.restart_failure_timer();
+            }
             return self.begin_round();
         }
         let waiting = matches!(self.mode, Mode::ViewChange(_));
