@@ -15,7 +15,7 @@ use std::{
 };
 use vsr_core::{Mutation, Mutations};
 use vsr_test::{
-    mutants::{HEAD, MUTANTS, row},
+    mutants::{HEAD, MUTANTS, row, search},
     simulation::{Options, Report, Telling, Totals, run},
 };
 
@@ -52,8 +52,11 @@ enum Command {
     /// Switches off one rule after the other; each time its test must fail, and for the right reason.
     Mutants {
         /// Only this switch.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "search")]
         only: Option<String>,
+        /// Shows instead how many seeds of the simulation notice each, up to this many.
+        #[arg(long, value_name = "SEEDS")]
+        search: Option<u64>,
     },
     /// Crashes the primary of a busy group in this process again and again: how long until the next acknowledged write?
     Failover {
@@ -96,7 +99,8 @@ fn main() -> ExitCode {
             let options = Options { replicas, view_durable, mutations, ..Options::default() };
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
-        Command::Mutants { only } => mutants(only.as_deref()),
+        Command::Mutants { only, search: None } => mutants(only.as_deref()),
+        Command::Mutants { search: Some(seeds), .. } => chance(seeds),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
         Command::Bench { operations, clients, one_down } => {
@@ -139,6 +143,20 @@ fn mutants(only: Option<&str>) -> ExitCode {
     }
     println!("\n{} mutants, {survivors} survived or died of something else", chosen().count());
     if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How many seeds chance needs to find each mutant.
+fn chance(seeds: u64) -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    println!("| switch | seeds until chance found it |\n|---|---|");
+    let found = search(seeds);
+    for (switch, seed) in &found {
+        let seed = seed.map_or_else(|| format!("not in {seeds}"), |seed| seed.to_string());
+        println!("| `{}` | {seed} |", switch.name());
+    }
+    let count = found.iter().filter(|(_, seed)| seed.is_some()).count();
+    println!("\n{} switches, {count} found by chance", found.len());
+    ExitCode::SUCCESS
 }
 
 fn scenarios(files: &[PathBuf]) -> ExitCode {

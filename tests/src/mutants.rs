@@ -1,8 +1,10 @@
 //! Every rule that can be switched off, who must notice, and how.
 
 mod hunt;
+mod search;
 
 pub use hunt::{HEAD, Outcome, hunt, row};
+pub use search::search;
 
 use vsr_core::Mutation;
 
@@ -267,6 +269,7 @@ pub const MUTANTS: &[Mutant] = &[
         "primary_to_be_does_not_start_alone",
         property("J3 durability"),
     ),
+    mutant("A3", Mutation::CountDuplicateLeaves, "duplicate_vote_to_leave_is_one_vote", claim("R3 view 0")),
     mutant("A3", Mutation::KeepVotes, "votes_of_one_view_do_not_count_in_the_next", claim("R2 view 1")),
     mutant("A5", Mutation::AcceptAnyView, "view_beyond_all_bounds_is_refused", claim("R1 view 0")),
     mutant("A6", Mutation::QuorumOfConnected, "quorum_is_of_the_configured_group", property("J3 durability")),

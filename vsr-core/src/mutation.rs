@@ -39,6 +39,8 @@ mutations! {
     ChooseLast = "choose-last",
     /// A3: count do-view-change messages, not their senders.
     CountDuplicateVotes = "count-duplicate-votes",
+    /// A3: count messages of start-view-change, not their senders.
+    CountDuplicateLeaves = "count-duplicate-leaves",
     /// A3: keep the votes of one view in the next.
     KeepVotes = "keep-votes",
     /// A3: count acknowledgements, not their senders.

@@ -111,7 +111,9 @@ impl Replica {
         if view > self.view {
             self.enter_view(view);
         }
-        self.votes.set(from, self.now.monotonic);
+        let copy = self.votes.has(from) && self.mutated(Mutation::CountDuplicateLeaves);
+        let absent = self.others().find(|voter| copy && !self.votes.has(*voter));
+        self.votes.set(absent.unwrap_or(from), self.now.monotonic);
         let votes = self.count_votes();
         self.observe(Event::VoteReceived { from: self.id_of(from), view, votes });
         // The primary itself wants out: nobody waits for a time-out.
