@@ -238,6 +238,18 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "F8",
+        Mutation::VoteWhileRecovering,
+        "replica_without_a_log_has_no_vote",
+        property("J12 recovering"),
+    ),
+    mutant(
+        "F8",
+        Mutation::AnswerBetweenViews,
+        "replica_between_views_does_not_answer_a_recovery",
+        property("J8 promises"),
+    ),
+    mutant(
+        "F8",
         Mutation::NoRecoveryRetry,
         "recovery_begins_anew_when_the_view_is_over",
         claim("R4 status Normal"),

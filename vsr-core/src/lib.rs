@@ -3,6 +3,7 @@
 //! This crate decides; its host acts. The host owns one [`Replica`], a mailbox, a timer, a storage and a transport, and does this:
 //!
 //! 1. **Open.** Read what the storage holds into [`Restored`] and call [`Replica::start`] with a seed that was never used before.
+//!    A storage that cannot vouch for its log says so ([`LogState::Lost`]); the record it must always keep.
 //! 2. **Take in.** For each thing that happened call [`Replica::step`]: a message, a request of a client, the timer, a write that
 //!    is done.
 //! 3. **End the turn.** When the mailbox is empty, or enough was taken, call [`Replica::end_turn`]. The requests of the turn become

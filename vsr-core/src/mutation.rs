@@ -193,6 +193,10 @@ mutations! {
     RecoverTooLittle = "recover-too-little",
     /// F8: count a replica that recovers itself as one that answers.
     CountRecovering = "count-recovering",
+    /// F8: vote while the log is lost.
+    VoteWhileRecovering = "vote-while-recovering",
+    /// F8: answer a recovery in a view whose log is not installed.
+    AnswerBetweenViews = "answer-between-views",
     /// F8: never begin the recovery anew.
     NoRecoveryRetry = "no-recovery-retry",
     /// F11: take a replica that already gets its log for one that waits for answers.

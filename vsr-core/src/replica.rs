@@ -374,6 +374,9 @@ impl Replica {
     fn dispatch(&mut self, sender: usize, message: Message) -> Result<(), Ignored> {
         let view = message.view;
         if matches!(self.mode, Mode::Recovering(_)) && !recovery::concerns(&message.body) {
+            if matches!(message.body, Body::StartViewChange) && self.mutated(Mutation::VoteWhileRecovering) {
+                self.cast_vote();
+            }
             return Err(Ignored::Recovering);
         }
         match message.body {

@@ -24,11 +24,16 @@ use vsr_core::{Restored, Write, WriteId};
 pub trait LogStorage: Send + 'static {
     /// Reads what earlier starts left. Called once, before anything else; `persisted` belongs to this start.
     ///
+    /// A storage that may have lost entries it had reported as durable says [`LogState::Lost`](vsr_core::LogState::Lost), and goes on
+    /// saying so until a write with [`reset`](Write::reset) is durable; then the replica gets its log from the others. The record it
+    /// must never lose.
+    ///
     /// # Errors
     /// When the storage cannot be read; the replica then does not start.
     async fn open(&mut self, persisted: Persisted) -> Result<Restored, StorageError>;
 
-    /// Makes a write durable, whole or not at all, after all writes before it.
+    /// Makes a write durable, whole or not at all, after all writes before it. One with [`reset`](Write::reset) makes void
+    /// everything but the record, before the rest of it is added.
     ///
     /// # Errors
     /// When that is impossible. The replica stops; the write is not tried again.

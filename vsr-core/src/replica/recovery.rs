@@ -123,7 +123,7 @@ impl Replica {
         if view == self.view && from == self.primary_of(view) {
             self.leave_lost_primary();
         }
-        if !self.serves_its_view() {
+        if !self.serves_its_view() && !self.mutated(Mutation::AnswerBetweenViews) {
             return Err(Ignored::NotNormal);
         }
         let standing = match &self.mode {

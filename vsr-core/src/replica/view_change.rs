@@ -100,7 +100,8 @@ impl Replica {
 
     /// Not before the view is durable (rule F1), and, after a loss, the log that took the place of the one lost (rule F8).
     fn may_vote(&self) -> bool {
-        self.durability.view() >= self.view && self.durability.log_view().is_some()
+        let has_log = self.durability.log_view().is_some() || self.mutated(Mutation::VoteWhileRecovering);
+        self.durability.view() >= self.view && has_log
     }
 
     pub(super) fn on_start_view_change(&mut self, from: usize, view: ViewNumber) -> Result<(), Ignored> {
