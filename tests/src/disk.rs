@@ -45,7 +45,7 @@ impl Disk {
         }
         if let Some(snapshot) = write.snapshot {
             // What ends before the snapshot would leave a gap behind it.
-            if self.entries.back().is_some_and(|entry| entry.last() < snapshot.op) {
+            if self.entries.back().is_some_and(|entry| entry.last() < snapshot.op()) {
                 self.entries.clear();
             }
             self.snapshot = Some(snapshot);
@@ -137,7 +137,7 @@ impl Disk {
     /// The op of the durable snapshot.
     #[must_use]
     pub fn snapshot_op(&self) -> OpNumber {
-        self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op)
+        self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op())
     }
 
     /// The last durable op.
@@ -152,8 +152,8 @@ impl Disk {
         if op.0 == 0 {
             return Some(Hash::default());
         }
-        if let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| snapshot.op == op) {
-            return Some(snapshot.hash);
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| snapshot.op() == op) {
+            return Some(snapshot.hash());
         }
         if self.entries.front().is_some_and(|entry| entry.first().0 == op.0 + 1) {
             return Some(self.entries[0].parent());

@@ -52,6 +52,8 @@ pub struct Outbox {
     pub sent: Vec<(ReplicaId, Message)>,
     /// Writes that wait for the storage.
     pub writes: Vec<WriteId>,
+    /// Snapshots that are being written out.
+    pub snapshots: Vec<OpNumber>,
     /// Answers to waiting clients.
     pub answers: Vec<(usize, Asked, Heard)>,
     /// Reads that were served or refused.
@@ -94,6 +96,10 @@ pub struct Host {
     pub(crate) storage: Storage,
     /// Every crash takes the log (VIEW-DURABLE).
     pub(crate) forgets: bool,
+    /// How its snapshots are written out.
+    pub(crate) snapshots: Storage,
+    /// The frozen states that are being written out: one, or more if the others became useless.
+    frozen: BTreeMap<OpNumber, Bytes>,
     pub(crate) stopped: Option<StopReason>,
     pub(crate) boots: u64,
     /// Set when the disk changed and the properties of disks were not checked yet.
@@ -127,6 +133,8 @@ impl Host {
             disk: Disk::default(),
             storage,
             forgets: false,
+            snapshots: storage,
+            frozen: BTreeMap::new(),
             stopped: None,
             boots: 0,
             disk_changed: false,
@@ -236,6 +244,7 @@ impl Host {
         self.core = None;
         self.crash_after = None;
         self.disk.crash();
+        self.frozen.clear();
         self.waiters.clear();
         self.readers.clear();
         self.effects.clear();
@@ -347,7 +356,14 @@ impl Host {
             }
             Effect::TakeSnapshot { op } => {
                 watch.trace.fold(op.0);
-                self.follow_ups.push(Input::SnapshotTaken { op, state: self.machine.snapshot()? });
+                let state = self.machine.snapshot()?;
+                self.frozen.insert(op, state);
+                if self.snapshots == Storage::Immediate {
+                    let written = self.write_snapshots(op);
+                    self.follow_ups.extend(written);
+                } else {
+                    out.snapshots.push(op);
+                }
             }
             Effect::TakeDigest { op } => {
                 let digest = self.machine.digest()?;
@@ -356,11 +372,11 @@ impl Host {
                 }
             }
             Effect::InstallSnapshot(snapshot) => {
-                watch.trace.fold(snapshot.op.0);
-                watch.trace.tell(|| format!("  {id} installs the snapshot of {}", snapshot.op));
-                self.machine.restore(snapshot.state.bytes())?;
+                watch.trace.fold(snapshot.op().0);
+                watch.trace.tell(|| format!("  {id} installs the snapshot of {}", snapshot.op()));
+                self.machine.restore(snapshot.state())?;
                 watch.checkers.on_install(self.index, &snapshot, &*self.machine)?;
-                self.applied = snapshot.op;
+                self.applied = snapshot.op();
                 self.resolve_waiters(out);
             }
             Effect::Observe(event) => {
@@ -450,6 +466,13 @@ impl Host {
         }
     }
 
+    /// The states frozen up to `op` are written out.
+    pub(crate) fn write_snapshots(&mut self, op: OpNumber) -> impl Iterator<Item = Input> + use<> {
+        let later = self.frozen.split_off(&op.next());
+        let written = mem::replace(&mut self.frozen, later);
+        written.into_iter().map(|(op, state)| Input::SnapshotTaken { op, state: state.into() })
+    }
+
     /// After a snapshot no commit will answer those it covers (decision 17).
     fn resolve_waiters(&mut self, out: &mut Outbox) {
         let Some(core) = &self.core else { return };
@@ -498,7 +521,7 @@ fn describe_write(write: &vsr_core::Write) -> String {
             &format!(" view {} log view {} start {}", record.view.0, record.log_view.0, record.start_op.0);
     }
     if let Some(snapshot) = &write.snapshot {
-        text += &format!(" snapshot {}", snapshot.op);
+        text += &format!(" snapshot {}", snapshot.op());
     }
     if let Some(above) = write.truncate_above {
         text += &format!(" cut above {}", above.0);

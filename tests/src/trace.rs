@@ -2,7 +2,7 @@
 
 use crate::prng::mix;
 use std::{collections::VecDeque, fmt::Write as _};
-use vsr_core::{Body, Entry, Message, Origin, Standing, Suffix};
+use vsr_core::{Body, Entry, Message, Origin, Part, Piece, Standing, Suffix};
 
 /// How many lines of a trace are kept.
 const LINES_MAX: usize = 120;
@@ -80,7 +80,13 @@ pub fn fingerprint(message: &Message) -> u64 {
         Body::GetState { view, after, nonce, .. } => view.0 ^ mix(after.0 ^ mix(nonce.0)),
         Body::DoViewChange(body) => body.log_view.0 ^ body.suffix.hash().0 as u64,
         Body::StartView(body) => body.commit.0 ^ body.suffix.hash().0 as u64,
-        Body::NewState(body) => body.nonce.0 ^ mix(body.commit.0) ^ body.suffix.hash().0 as u64,
+        Body::NewState(body) => {
+            let part = match &body.part {
+                Part::Snapshot(piece) => piece.header.hash.0 as u64 ^ mix(piece.offset),
+                Part::Entries(suffix) => suffix.hash().0 as u64,
+            };
+            body.nonce.0 ^ mix(body.commit.0) ^ part
+        }
         Body::Bootstrap(body) => u64::from(body.formed) << 1 | u64::from(body.membership.is_some()),
         Body::Digests(told) => {
             told.iter().fold(0, |all, digest| mix(all ^ digest.op.0 ^ mix(digest.replies)))
@@ -111,7 +117,13 @@ pub fn describe(message: &Message) -> String {
         Body::PrepareOk { op, .. } => write!(text, " {op}"),
         Body::Commit { commit, .. } => write!(text, " commit {}", commit.0),
         Body::Request(run) => write!(text, " {} requests", run.len()),
-        Body::GetState { view, after, .. } => write!(text, " for {view} after {after}"),
+        Body::GetState { view, after, held, .. } => {
+            let _ = write!(text, " for {view} after {after}");
+            match held {
+                Some(held) => write!(text, " has {} of snapshot {}", held.offset, held.op),
+                None => Ok(()),
+            }
+        }
         Body::DoViewChange(body) => write!(text, " log {} {}", body.log_view, describe_suffix(&body.suffix)),
         Body::StartView(body) => {
             write!(
@@ -125,10 +137,13 @@ pub fn describe(message: &Message) -> String {
         Body::NewState(body) => {
             let normal = if body.normal { "normal" } else { "not normal" };
             let _ = write!(text, " for {} {normal} commit {}", body.view, body.commit.0);
-            if let Some(snapshot) = &body.snapshot {
-                let _ = write!(text, " snapshot {}", snapshot.op);
+            match &body.part {
+                Part::Snapshot(Piece { header, offset, bytes }) => {
+                    let (end, whole) = (offset + bytes.bytes().len() as u64, header.bytes());
+                    write!(text, " snapshot {} bytes {offset}..{end} of {whole}", header.op)
+                }
+                Part::Entries(suffix) => write!(text, " {}", describe_suffix(suffix)),
             }
-            write!(text, " {}", describe_suffix(&body.suffix))
         }
         Body::Bootstrap(body) => match (&body.membership, body.formed) {
             (None, _) => write!(text, " unformatted"),
@@ -182,4 +197,16 @@ pub fn describe_operation(entry: &Entry, index: usize) -> String {
         Origin::Request { .. } => String::from_utf8_lossy(&entry.operation(index)).into_owned(),
         Origin::Tick => "tick".into(),
     }
+}
+
+/// Changes the last byte of the piece of a snapshot in a message, as a source with a bad memory would: no checksum of a message can
+/// find it. False: there is none in it.
+pub fn damage_piece(message: &mut Message) -> bool {
+    let Body::NewState(body) = &mut message.body else { return false };
+    let Part::Snapshot(piece) = &mut body.part else { return false };
+    let mut bytes = piece.bytes.bytes().to_vec();
+    let Some(last) = bytes.last_mut() else { return false };
+    *last ^= 1;
+    piece.bytes = bytes::Bytes::from(bytes).into();
+    true
 }

@@ -10,6 +10,7 @@ use crate::{
     machine::Machine,
     observe::Observer,
     replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
+    snapshots::Snapshots,
     status::Publisher,
     waiters::Waiters,
 };
@@ -143,6 +144,7 @@ impl<M: StateMachine> Builder<M> {
         let task = ReplicaTask {
             core,
             machine: Machine::new(machine),
+            snapshots: Snapshots::default(),
             transport: transport.unwrap_or_else(|| Box::new(Nowhere)),
             replies,
             storage,

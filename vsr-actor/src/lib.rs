@@ -23,6 +23,7 @@ mod machine;
 mod observe;
 mod replica_task;
 mod replies;
+mod snapshots;
 mod status;
 mod storage;
 mod transport;

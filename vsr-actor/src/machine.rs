@@ -1,7 +1,6 @@
 //! The user's state machine, and what happens when it fails (decision 15).
 
-use crate::{Commit, Payload, ReplicaError, StateMachine};
-use bytes::Bytes;
+use crate::{Commit, Frozen, Payload, ReplicaError, StateMachine};
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -58,12 +57,8 @@ impl<M: StateMachine> Machine<M> {
         Ok(changed.then_some(next))
     }
 
-    pub(crate) fn snapshot(&self) -> Result<Bytes, ReplicaError> {
-        let mut bytes = Vec::new();
-        let written = called("snapshot", || self.machine.snapshot().write(&mut bytes))?;
-        written
-            .map_err(|error| ReplicaError::Callback { callback: "snapshot", reason: error.to_string() })?;
-        Ok(bytes.into())
+    pub(crate) fn freeze(&self) -> Result<Frozen, ReplicaError> {
+        called("snapshot", || self.machine.snapshot())
     }
 
     pub(crate) fn digest(&self) -> Result<Option<u128>, ReplicaError> {

@@ -8,6 +8,7 @@ use crate::{
     door::{DoorKeeper, Submission},
     machine::{Machine, called, caught},
     observe::Observer,
+    snapshots::Snapshots,
     status::{Health, Publisher},
     storage::Appended,
     waiters::{Waiters, Waiting},
@@ -39,6 +40,7 @@ const CLIENTS_MAX: usize = 1024;
 pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) core: Replica,
     pub(crate) machine: Machine<M>,
+    pub(crate) snapshots: Snapshots,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) replies: Box<dyn Replies<M::Reply>>,
     pub(crate) storage: Box<dyn LogStorage>,
@@ -168,6 +170,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             biased;
             _ = self.mailbox.control.recv_many(&mut lanes.control, CONTROL_MAX) => {}
             () = self.persisted.changed() => {}
+            () = self.snapshots.done() => {}
             _ = self.mailbox.peers.recv_many(&mut lanes.peers, PEERS_MAX) => {}
             () = timer.as_mut() => {}
             _ = self.mailbox.clients.recv_many(&mut lanes.clients, room.min(CLIENTS_MAX)), if room > 0 => {}
@@ -194,6 +197,9 @@ impl<M: StateMachine> ReplicaTask<M> {
             }
         }
         self.hear_storage(now)?;
+        if let Some(taken) = self.snapshots.take()? {
+            self.core.step(now, taken, &mut self.effects);
+        }
         let mut peers = std::mem::take(&mut self.lanes.peers);
         let mut heard = peers.len();
         for message in peers.drain(..) {
@@ -291,8 +297,8 @@ impl<M: StateMachine> ReplicaTask<M> {
                 // This runtime hands no reads in.
                 Effect::Read { .. } | Effect::ReadRefused { .. } => {}
                 Effect::TakeSnapshot { op } => {
-                    let state = self.machine.snapshot()?;
-                    self.follow_ups.push(Input::SnapshotTaken { op, state });
+                    let frozen = self.machine.freeze()?;
+                    self.snapshots.write(op, frozen);
                 }
                 Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
                 Effect::InstallSnapshot(snapshot) => self.install(&snapshot)?,
@@ -367,7 +373,7 @@ impl<M: StateMachine> ReplicaTask<M> {
 
     /// The state machine's state is replaced; whatever that covers will not be seen as a commit here.
     fn install(&mut self, snapshot: &Snapshot) -> Result<(), ReplicaError> {
-        self.machine.restore(snapshot.state.bytes())?;
+        self.machine.restore(snapshot.state())?;
         for client in self.waiters.registrations() {
             if let Some(session) = self.core.session_of(client)
                 && let Some(waiter) = self.waiters.take_registration(client)

@@ -1,20 +1,19 @@
 //! Messages as bytes: a version, the encoded message, and behind it the payloads, raw.
 
 use crate::{
-    message::{Body, Message, Suffix},
+    message::{Body, Message, Part, Suffix},
     run::checksum,
-    snapshot::Snapshot,
 };
 use alloc::{
     string::{String, ToString},
-    sync::Arc,
     vec::Vec,
 };
 use bincode::config;
 use bytes::{Buf, Bytes};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The version of the format; it changes when the meaning of any byte does.
-pub const FORMAT_VERSION: u8 = 1;
+pub const FORMAT_VERSION: u8 = 2;
 
 /// Version, length of the encoded message, checksum of all that follows.
 const HEADER_BYTES: usize = 1 + size_of::<u32>() + size_of::<u64>();
@@ -54,6 +53,23 @@ const META_BYTES_MAX: usize = 512 << 20;
 
 fn format() -> impl config::Config {
     config::standard().with_fixed_int_encoding().with_limit::<META_BYTES_MAX>()
+}
+
+/// A value that is not a message, for what is kept rather than sent.
+pub(crate) fn encode_value<T: Serialize>(value: &T) -> Bytes {
+    bincode::serde::encode_to_vec(value, format())
+        .expect("memory takes it, and its types can be written")
+        .into()
+}
+
+/// The value that [`encode_value`] wrote, and nothing behind it.
+pub(crate) fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, read) = bincode::serde::decode_from_slice(bytes, format())
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    match bytes.len() - read {
+        0 => Ok(value),
+        extra => Err(DecodeError::Long { extra }),
+    }
 }
 
 impl Message {
@@ -96,11 +112,7 @@ impl Message {
             return Err(DecodeError::Damaged);
         }
         let meta = take(&mut frame, meta_len.into())?;
-        let (mut message, read): (Self, usize) = bincode::serde::decode_from_slice(&meta, format())
-            .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-        if read != meta.len() {
-            return Err(DecodeError::Long { extra: meta.len() - read });
-        }
+        let mut message: Self = decode_value(&meta)?;
         message.body.attach_payloads(&mut |len| take(&mut frame, len))?;
         match frame.len() {
             0 => Ok(message),
@@ -127,12 +139,10 @@ impl Body {
             Self::Prepare { entry, .. } => visit(entry.run().body()),
             Self::DoViewChange(body) => body.suffix.each_payload(visit),
             Self::StartView(body) => body.suffix.each_payload(visit),
-            Self::NewState(body) => {
-                if let Some(snapshot) = &body.snapshot {
-                    visit(snapshot.state.bytes());
-                }
-                body.suffix.each_payload(visit);
-            }
+            Self::NewState(body) => match &body.part {
+                Part::Snapshot(piece) => visit(piece.bytes.bytes()),
+                Part::Entries(suffix) => suffix.each_payload(visit),
+            },
             Self::Bootstrap(_)
             | Self::PrepareOk { .. }
             | Self::Commit { .. }
@@ -154,13 +164,10 @@ impl Body {
             Self::Prepare { entry, .. } => entry.attach(take(entry.trailing_len() as u64)?),
             Self::DoViewChange(body) => body.suffix.attach_payloads(take)?,
             Self::StartView(body) => body.suffix.attach_payloads(take)?,
-            Self::NewState(body) => {
-                if let Some(snapshot) = &mut body.snapshot {
-                    let state: &mut Snapshot = Arc::make_mut(snapshot);
-                    state.state.attach(take(state.state.trailing_len())?);
-                }
-                body.suffix.attach_payloads(take)?;
-            }
+            Self::NewState(body) => match &mut body.part {
+                Part::Snapshot(piece) => piece.bytes.attach(take(piece.bytes.trailing_len())?),
+                Part::Entries(suffix) => suffix.attach_payloads(take)?,
+            },
             Self::Bootstrap(_)
             | Self::PrepareOk { .. }
             | Self::Commit { .. }

@@ -119,8 +119,15 @@ pub struct Limits {
     pub log_keep_ops: u64,
     /// Bytes of those operations.
     pub log_keep_bytes: u64,
-    /// Bytes of entries in one answer to a request for state.
+    /// Operations the log may hold: a snapshot that takes long, or a replica that fetches slowly, keeps it from being trimmed. When it
+    /// is full, what others fetch is trimmed; then requests wait for the snapshot.
+    pub log_ops_max: u64,
+    /// Bytes of those operations.
+    pub log_bytes_max: u64,
+    /// Bytes of entries, or of a snapshot's piece, in one answer to a request for state.
     pub transfer_bytes_max: usize,
+    /// Bytes of a snapshot this replica takes from another.
+    pub snapshot_bytes_max: u64,
     /// Bytes of entries sent again to one backup at one heartbeat.
     pub retransmit_bytes_max: usize,
 }
@@ -144,7 +151,10 @@ impl Default for Limits {
             snapshot_interval_bytes: 64 << 20,
             log_keep_ops: 16_384,
             log_keep_bytes: 32 << 20,
+            log_ops_max: 1 << 20,
+            log_bytes_max: 512 << 20,
             transfer_bytes_max: 1 << 20,
+            snapshot_bytes_max: 16 << 30,
             retransmit_bytes_max: 1 << 20,
         }
     }
@@ -167,6 +177,7 @@ impl Limits {
             ("snapshot_interval_ops", self.snapshot_interval_ops),
             ("snapshot_interval_bytes", self.snapshot_interval_bytes),
             ("transfer_bytes_max", self.transfer_bytes_max as u64),
+            ("snapshot_bytes_max", self.snapshot_bytes_max),
             ("retransmit_bytes_max", self.retransmit_bytes_max as u64),
         ];
         if let Some((limit, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
@@ -184,6 +195,15 @@ impl Limits {
             self.entry_bytes_max as u64,
             "pipeline_bytes_max",
             self.pipeline_bytes_max as u64,
+        )?;
+        let log_ops = self.log_keep_ops.saturating_add(self.snapshot_interval_ops);
+        at_most("log_keep_ops and snapshot_interval_ops", log_ops, "log_ops_max", self.log_ops_max)?;
+        let log_bytes = self.log_keep_bytes.saturating_add(self.snapshot_interval_bytes);
+        at_most(
+            "log_keep_bytes and snapshot_interval_bytes",
+            log_bytes,
+            "log_bytes_max",
+            self.log_bytes_max,
         )?;
         // A do-view-change holds the bytes of the pipeline and, for each operation, a head.
         let frame = self.frame_bytes_max as u64;
@@ -219,8 +239,8 @@ pub struct ReplicatedLimits {
     pub sessions_max: u32,
     /// Requests of one session that may be unanswered at once.
     pub window: u32,
-    /// Bytes of replies kept for one session; the oldest go first. All sessions together may keep at most 256 MiB: a snapshot has them
-    /// in one message.
+    /// Bytes of replies kept for one session; the oldest go first. All sessions together may keep at most 256 MiB: a snapshot has
+    /// them in one value.
     pub session_reply_bytes_max: u32,
     /// Every so many operations the replicas compare what their state machines came to (decision 14).
     pub digest_interval_ops: u32,

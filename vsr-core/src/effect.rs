@@ -54,8 +54,9 @@ pub enum Effect {
         /// Why.
         reason: Refusal,
     },
-    /// Write the state machine's state, all commits before this effect included, and hand it in as
-    /// [`SnapshotTaken`](crate::Input::SnapshotTaken) before any other input: commits wait for it.
+    /// Freeze the state machine's state, all commits before this effect included, and none after it. Write it out at leisure, and
+    /// hand it in as [`SnapshotTaken`](crate::Input::SnapshotTaken): commits go on meanwhile, until the log has no room. There is
+    /// one at a time, but for one that an [`InstallSnapshot`](Self::InstallSnapshot) made useless: what comes of that is ignored.
     TakeSnapshot {
         /// The op it reflects.
         op: OpNumber,

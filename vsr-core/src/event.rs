@@ -73,9 +73,15 @@ pub enum Event {
     /// Another replica asked for state.
     GetStateReceived { from: ReplicaId, view: ViewNumber, after: OpNumber },
     /// State was sent.
-    NewStateSent { to: ReplicaId, after: OpNumber, op: OpNumber, snapshot: Option<OpNumber> },
+    NewStateSent { to: ReplicaId, after: OpNumber, op: OpNumber },
     /// State was received and used.
-    NewStateReceived { from: ReplicaId, after: OpNumber, op: OpNumber, snapshot: Option<OpNumber> },
+    NewStateReceived { from: ReplicaId, after: OpNumber, op: OpNumber },
+    /// A piece of a snapshot was sent: what begins at `offset`.
+    PieceSent { to: ReplicaId, op: OpNumber, offset: u64 },
+    /// A piece of a snapshot was received and kept: `held` of `bytes` bytes are here now.
+    PieceReceived { from: ReplicaId, op: OpNumber, held: u64, bytes: u64 },
+    /// The pieces of a snapshot are thrown away: they do not make what they were said to be.
+    PiecesDiscarded { from: ReplicaId, op: OpNumber, reason: Ignored },
     /// The staged log of a newer view took the place of the own one (decision 4).
     ViewInstalled { view: ViewNumber, op: OpNumber },
     /// The log was lost; the others are asked for it, until enough of them answer. A round ends with a time-out.
@@ -94,6 +100,8 @@ pub enum Event {
     SnapshotInstalled { op: OpNumber },
     /// A snapshot was taken.
     SnapshotTaken { op: OpNumber, bytes: usize },
+    /// A snapshot was due while the last was not durable yet, and is left out.
+    SnapshotSkipped { op: OpNumber },
     /// The log's beginning was given up.
     Trimmed { through: OpNumber },
     /// A session was opened.
@@ -188,6 +196,10 @@ pub enum Ignored {
     NotServable,
     /// Nothing new in it.
     NothingNew,
+    /// A piece of another snapshot than the one that is arriving.
+    OtherSnapshot,
+    /// A snapshot of another membership.
+    OtherMembership,
     /// An operation larger than this replica takes.
     TooLarge,
     /// There is no room for it.

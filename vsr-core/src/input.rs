@@ -6,10 +6,9 @@ use crate::{
     id::{OpNumber, ReadId, WriteId},
     message::Message,
     run::Request,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, State},
 };
 use alloc::{sync::Arc, vec::Vec};
-use bytes::Bytes;
 
 /// One thing that happened, in the order in which the host heard of it.
 #[derive(Clone, Debug)]
@@ -30,12 +29,12 @@ pub enum Input {
     Persisted(WriteId),
     /// [`deadline`](crate::Replica::deadline) has passed.
     Timer,
-    /// The state machine's answer to [`TakeSnapshot`](crate::Effect::TakeSnapshot).
+    /// The state machine's answer to [`TakeSnapshot`](crate::Effect::TakeSnapshot), any time later.
     SnapshotTaken {
         /// As in the effect.
         op: OpNumber,
         /// What the state machine wrote.
-        state: Bytes,
+        state: State,
     },
     /// The state machine wants replicated time to reach this (nanoseconds since 1970), or nothing (decision 16).
     NextTick(Option<u64>),

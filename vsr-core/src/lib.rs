@@ -17,7 +17,8 @@
 //!    - `Answer`: tell a client that waits at this replica.
 //!    - `TakeDigest`: hand in the state's digest, if there is one, to [`Replica::digested`] at once.
 //!    - `Read`: run a client's read on the state as it is between these effects; `ReadRefused`: tell the client to try again.
-//!    - `TakeSnapshot`, `InstallSnapshot`: write or replace the state machine's state.
+//!    - `TakeSnapshot`: freeze the state machine's state, write it out elsewhere, and say [`Input::SnapshotTaken`] when that is done.
+//!    - `InstallSnapshot`: replace the state machine's state.
 //!    - `Observe`: tell whoever listens. It is never needed for correctness.
 //!    - `Stop`: this replica is finished; the reason says what to do.
 //! 5. **Repeat** 3 and 4 while there are effects, then wait for the mailbox or for [`Replica::deadline`], and say [`Input::Timer`]
@@ -61,7 +62,7 @@ pub use event::{Event, Ignored, StatusName};
 pub use id::*;
 pub use input::{Input, LogState, ReadKind, Restored};
 pub use message::{
-    Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, RecoveryResponse, Standing,
+    Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, Part, RecoveryResponse, Standing,
     StartView, Suffix,
 };
 #[cfg(feature = "inject")]
@@ -71,5 +72,5 @@ pub use replica::Timer;
 pub use replica::{Replica, Status};
 pub use run::{Head, Origin, Request, Run, checksum};
 pub use session::{Lookup, Sessions};
-pub use snapshot::{Snapshot, State};
+pub use snapshot::{Held, Piece, Snapshot, SnapshotHeader, State, Trailing};
 pub use stop::{StartError, StopReason};

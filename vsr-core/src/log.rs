@@ -26,11 +26,25 @@ impl Point {
 pub(crate) struct Log {
     base: Point,
     entries: VecDeque<Entry>,
+    bytes: u64,
 }
 
 impl Log {
     pub(crate) fn starting_at(base: Point) -> Self {
-        Self { base, entries: VecDeque::new() }
+        Self { base, entries: VecDeque::new(), bytes: 0 }
+    }
+
+    /// What is left of a log above `base`, whether it belongs there or not.
+    #[cfg(feature = "inject")]
+    pub(crate) fn rebased(mut self, base: Point) -> Self {
+        self.trim_through(base.op);
+        self.base = base;
+        self
+    }
+
+    /// Bytes of all operations held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The op before the first entry.
@@ -89,12 +103,14 @@ impl Log {
         let end = self.end();
         assert_eq!(entry.first(), end.op.next(), "the log has no gaps");
         assert_eq!(entry.parent(), end.hash, "the log is a chain");
+        self.bytes += entry.bytes() as u64;
         self.entries.push_back(entry);
     }
 
     pub(crate) fn truncate_above(&mut self, op: OpNumber) {
         assert!(op >= self.base.op, "what was trimmed is committed");
-        while self.entries.back().is_some_and(|entry| entry.last() > op) {
+        while let Some(entry) = self.entries.back().filter(|entry| entry.last() > op) {
+            self.bytes -= entry.bytes() as u64;
             self.entries.pop_back();
         }
         assert_eq!(self.op(), op, "the log is cut between entries");
@@ -103,6 +119,7 @@ impl Log {
     pub(crate) fn trim_through(&mut self, op: OpNumber) {
         while let Some(entry) = self.entries.front().filter(|entry| entry.last() <= op) {
             self.base = Point::end_of(entry);
+            self.bytes -= entry.bytes() as u64;
             self.entries.pop_front();
         }
     }

@@ -5,9 +5,9 @@ use crate::{
     entry::Entry,
     id::{ClusterId, EpochNumber, GroupId, Hash, Incarnation, Nonce, OpNumber, ReplicaId, ViewNumber},
     run::Run,
-    snapshot::Snapshot,
+    snapshot::{Held, Piece},
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 /// A message between replicas: who speaks, in which view, and what. Cheap to clone.
@@ -75,6 +75,8 @@ pub enum Body {
         hash: Hash,
         /// Comes back with the answer.
         nonce: Nonce,
+        /// The asker has the beginning of a snapshot, and wants the rest.
+        held: Option<Held>,
     },
     /// The answer.
     NewState(Box<NewState>),
@@ -161,10 +163,17 @@ pub struct NewState {
     pub start_op: OpNumber,
     /// The sender's commit-number.
     pub commit: OpNumber,
-    /// In place of entries the sender no longer has.
-    pub snapshot: Option<Arc<Snapshot>>,
+    /// What was asked for, or as much of it as one answer holds.
+    pub part: Part,
+}
+
+/// What an answer to a request for state brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// A piece of a snapshot, in place of entries the sender no longer has.
+    Snapshot(Piece),
     /// What follows.
-    pub suffix: Suffix,
+    Entries(Suffix),
 }
 
 /// What a replica's state machine came to at an op.

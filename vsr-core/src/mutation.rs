@@ -223,6 +223,26 @@ mutations! {
     ReadIndexAcrossBoots = "read-index-across-boots",
     /// G4: serve a read after an op before that op.
     ReadAfterTooEarly = "read-after-too-early",
+    /// E1: trim the log when a snapshot begins, not when it is durable.
+    TrimBeforeDurable = "trim-before-durable",
+    /// H6: leave the session table out of snapshots.
+    SnapshotWithoutSessions = "snapshot-without-sessions",
+    /// E4: do not execute again what was committed before a restart.
+    SuppressReplay = "suppress-replay",
+    /// E1, D6: install a snapshot before all of its pieces are here.
+    InstallPartialSnapshot = "install-partial-snapshot",
+    /// D6: put pieces of different snapshots together.
+    MixSnapshots = "mix-snapshots",
+    /// D6: install a snapshot without a look at its digest.
+    SkipSnapshotDigest = "skip-snapshot-digest",
+    /// D6: install a snapshot below the own commit-number.
+    SnapshotLowersCommit = "snapshot-lowers-commit",
+    /// D6: keep the own log above a snapshot, whatever it follows.
+    KeepUnprovenLog = "keep-unproven-log",
+    /// E2: trim a snapshot's log, and forget the snapshot, while somebody fetches it.
+    TrimWhatIsFetched = "trim-what-is-fetched",
+    /// B12: add to a log that cannot be trimmed because a snapshot does not get done.
+    GrowWithoutBound = "grow-without-bound",
 }
 
 /// The rules that are switched off.

@@ -12,6 +12,8 @@ mod normal;
 mod reads;
 mod recovery;
 mod requests;
+mod restored;
+mod snapshot_transfer;
 mod state_transfer;
 mod status;
 mod timers;
@@ -30,7 +32,7 @@ use crate::{
     quorum::quorum,
     rng::Rng,
     session::{Lookup, Sessions},
-    snapshot::Snapshot,
+    snapshot::{Arrived, Snapshot},
     stop::{StartError, StopReason},
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -44,6 +46,8 @@ use normal::{Backup, Primary};
 use reads::Reads;
 use recovery::Recovering;
 use requests::Credits;
+use restored::{check_record, restore_log, restore_replicated};
+use snapshot_transfer::{Incoming, Served};
 use state_transfer::Transfer;
 pub use status::Status;
 use timers::Timers;
@@ -78,6 +82,11 @@ pub struct Replica {
     /// Who wants to leave `view`.
     votes: Votes,
     transfer: Option<Transfer>,
+    /// A snapshot that arrives in pieces: it is committed, so it outlives the transfer it was asked for in.
+    incoming: Option<Incoming>,
+    /// One that is whole, and waits for what follows it.
+    arrived: Option<Arrived>,
+    served: Served,
     durability: Durability,
     credits: Credits,
     reads: Reads,
@@ -140,11 +149,7 @@ impl Replica {
                 start_op: OpNumber(0),
             },
         };
-        let base = restored.snapshot.as_ref().map_or(Point::default(), |s| Point {
-            op: s.op,
-            hash: s.hash,
-            timestamp: s.timestamp,
-        });
+        let base = restored.snapshot.as_ref().map_or(Point::default(), |snapshot| snapshot.point());
         let log = restore_log(base, restored.entries)?;
         let commit = restored.commit.max(base.op);
         if commit > log.op() {
@@ -159,10 +164,11 @@ impl Replica {
                 what: "there is a log, but no record of a formed group",
             });
         }
-        let sessions = match &restored.snapshot {
-            Some(snapshot) => snapshot.sessions.clone(),
-            None => Sessions::new(config.replicated),
+        let (sessions, replies) = match &restored.snapshot {
+            Some(snapshot) => restore_replicated(snapshot, record.membership.as_ref())?,
+            None => (Sessions::new(config.replicated), 0),
         };
+        let replayed_from = if config_mutated(&config, Mutation::SuppressReplay) { commit } else { base.op };
         let stage = match (&record.membership, record.formed) {
             (None, _) => Stage::Known,
             (Some(_), false) => Stage::Bound,
@@ -180,15 +186,15 @@ impl Replica {
             log_view: if lost { ViewNumber(0) } else { record.log_view },
             start_op: if lost { OpNumber(0) } else { record.start_op },
             commit,
-            commits: Commits::after(base.op),
-            digests: Digests::new(
-                config.members.len(),
-                restored.snapshot.as_ref().map_or(0, |snapshot| snapshot.digest),
-            ),
+            commits: Commits::after(replayed_from),
+            digests: Digests::new(config.members.len(), replies),
             sessions,
             snapshot: restored.snapshot,
             votes: Votes::new(config.members.len()),
             transfer: None,
+            incoming: None,
+            arrived: None,
+            served: Served::new(config.members.len()),
             durability: Durability::new(boot, stage, record.view, log_view, log.op()),
             credits: Credits::default(),
             reads: Reads::default(),
@@ -262,9 +268,7 @@ impl Replica {
     pub fn deadline(&self) -> Time {
         if matches!(self.mode, Mode::Stopped) {
             Time(u64::MAX)
-        } else if (self.commits.emitted() < self.commit && !self.commits.at_snapshot())
-            || self.reads.has_ready(self.commits.emitted())
-        {
+        } else if self.commits.emitted() < self.commit || self.reads.has_ready(self.commits.emitted()) {
             Time(0)
         } else {
             self.timers.next().min(self.tick_at())
@@ -314,6 +318,7 @@ impl Replica {
         self.now = Now { monotonic: now.monotonic.max(self.now.monotonic), unix: now.unix };
         core::mem::swap(&mut self.out, effects);
         if !matches!(self.mode, Mode::Stopped) {
+            self.capture_sessions();
             act(self);
         }
         core::mem::swap(&mut self.out, effects);
@@ -388,8 +393,8 @@ impl Replica {
             Body::StartViewChange => self.on_start_view_change(sender, view),
             Body::DoViewChange(body) => self.on_do_view_change(sender, view, *body),
             Body::StartView(body) => self.on_start_view(sender, view, *body),
-            Body::GetState { view: wanted, after, hash, nonce } => {
-                self.on_get_state(sender, wanted, after, hash, nonce)
+            Body::GetState { view: wanted, after, hash, nonce, held } => {
+                self.on_get_state(sender, wanted, after, hash, nonce, held)
             }
             Body::NewState(body) => self.on_new_state(sender, view, *body),
             Body::Digests(told) => self.on_digests(sender, told),
@@ -492,66 +497,17 @@ impl Replica {
     }
 
     /// Whether a rule is switched off; without the feature `inject` none ever is.
-    #[cfg(feature = "inject")]
     fn mutated(&self, mutation: Mutation) -> bool {
-        self.config.mutations.contains(mutation)
-    }
-
-    #[cfg(not(feature = "inject"))]
-    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
-    fn mutated(&self, _: Mutation) -> bool {
-        false
+        config_mutated(&self.config, mutation)
     }
 }
 
-/// The storage must be this replica's, and formed as configured (decisions 10 and 12).
-fn check_record(config: &Config, record: Record) -> Result<Record, StartError> {
-    if (record.cluster, record.group, record.replica) != (config.cluster, config.group, config.replica) {
-        return Err(StartError::OtherReplica {
-            found_cluster: record.cluster,
-            found_group: record.group,
-            found_replica: record.replica,
-            cluster: config.cluster,
-            group: config.group,
-            replica: config.replica,
-        });
-    }
-    if let Some(membership) = &record.membership {
-        if !membership.members.iter().map(|member| member.id).eq(config.members.iter().copied()) {
-            return Err(StartError::OtherMembers);
-        }
-        if membership.limits != config.replicated {
-            return Err(StartError::OtherLimits { stored: membership.limits, configured: config.replicated });
-        }
-    }
-    if record.log_view > record.view {
-        return Err(StartError::Broken { at: record.start_op, what: "the log's view is above the view" });
-    }
-    Ok(record)
+#[cfg(feature = "inject")]
+fn config_mutated(config: &Config, mutation: Mutation) -> bool {
+    config.mutations.contains(mutation)
 }
 
-/// The entries of the storage as a log, from the snapshot's op or the first entry on, whichever is lower.
-fn restore_log(snapshot: Point, entries: Vec<crate::entry::Entry>) -> Result<Log, StartError> {
-    let mut log = match entries.first() {
-        Some(first) if first.first() <= snapshot.op => Log::starting_at(Point {
-            op: OpNumber(first.first().0.saturating_sub(1)),
-            hash: first.parent(),
-            timestamp: 0,
-        }),
-        _ => Log::starting_at(snapshot),
-    };
-    for entry in entries {
-        let end = log.end();
-        if !entry.is_intact() || entry.first() != end.op.next() || entry.parent() != end.hash {
-            return Err(StartError::Broken {
-                at: entry.first(),
-                what: "the entry does not follow the one before it",
-            });
-        }
-        log.append(entry);
-    }
-    match log.hash_at(snapshot.op) {
-        Some(hash) if hash == snapshot.hash => Ok(log),
-        _ => Err(StartError::Broken { at: snapshot.op, what: "snapshot and log do not meet" }),
-    }
+#[cfg(not(feature = "inject"))]
+fn config_mutated(_: &Config, _: Mutation) -> bool {
+    false
 }

@@ -213,6 +213,27 @@ impl Sessions {
         self.slots.get_mut(session.slot as usize).filter(|found| found.number == session.number)
     }
 
+    /// Whether a table from outside is one that this code could have made with these limits, all replies up to `op` being in.
+    pub(crate) fn is_well_formed(&self, limits: ReplicatedLimits, op: OpNumber) -> bool {
+        let fine = |session: &Session| {
+            let bytes = session.kept.iter().try_fold(0u64, |bytes, kept| match &kept.reply {
+                Stored::Pending => None,
+                Stored::Here(reply) => Some(bytes + reply.as_slice().len() as u64),
+                Stored::Gone => Some(bytes),
+            });
+            bytes == Some(session.kept_bytes)
+                && session.kept_bytes <= limits.session_reply_bytes_max.into()
+                && session.kept.len() <= limits.window as usize
+                && session.kept.len() as u64 <= session.last.0
+                && session.last.0 < u64::MAX
+                && session.number <= session.last_op
+                && session.last_op <= op
+        };
+        self.limits == limits
+            && self.slots.len() <= limits.sessions_max as usize
+            && self.slots.iter().all(fine)
+    }
+
     /// Checks what must always hold; called by `check_invariants`.
     pub(crate) fn check(&self) {
         assert!(self.slots.len() <= self.limits.sessions_max as usize, "sessions within their bound");

@@ -1,47 +1,253 @@
-//! Everything at one op: state, sessions, place in the chain (rule E1).
+//! Everything at one op: membership, sessions, state, place in the chain (rule E1). Flat, so that it can be sent in pieces.
 
 use crate::{
+    codec,
+    configuration::Membership,
     id::{Hash, OpNumber},
+    log::Point,
     run::{from_hex, to_hex},
     session::Sessions,
 };
-use alloc::string::String;
+use alloc::{string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-/// The replicated state after `op`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The replicated state after one operation. What the protocol keeps comes first, then what the state machine wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
+    header: SnapshotHeader,
+    protocol: Bytes,
+    state: State,
+}
+
+/// Which snapshot: two with the same digest are the same to the byte, whoever wrote them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SnapshotHeader {
     /// The last operation in it: the end of an entry.
     pub op: OpNumber,
     /// The hash there.
     pub hash: Hash,
     /// Time of that operation.
     pub timestamp: u64,
-    /// Over the replies of all operations up to there (decision 14).
-    pub digest: u64,
-    /// The session table, replies included (rule H6).
-    pub sessions: Sessions,
-    /// What the state machine wrote.
-    pub state: State,
+    /// Bytes of what the protocol keeps.
+    pub protocol_bytes: u64,
+    /// Bytes of what the state machine wrote.
+    pub state_bytes: u64,
+    /// Of all that.
+    pub digest: u128,
 }
 
-/// The state machine's own bytes. In a binary format only their length is encoded: they travel raw behind the message.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// What the protocol itself keeps in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Replicated {
+    /// Whose snapshot it is, the lives of their storages included.
+    pub(crate) membership: Membership,
+    /// The session table, replies included (rule H6).
+    pub(crate) sessions: Sessions,
+    /// Over the replies of all operations up to there (decision 14).
+    pub(crate) replies: u64,
+}
+
+/// What a state machine wrote, with a digest of it. To make one costs a pass over the bytes: not on the replica's task if they are
+/// many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     bytes: Bytes,
-    trailing: u64,
+    digest: u128,
+}
+
+/// Part of a snapshot, on its way to a replica that lacks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Of which snapshot.
+    pub header: SnapshotHeader,
+    /// Where it begins.
+    pub offset: u64,
+    /// What it holds; at least one byte.
+    pub bytes: Trailing,
+}
+
+/// How much of a snapshot somebody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Held {
+    /// The snapshot's op.
+    pub op: OpNumber,
+    /// The snapshot's digest.
+    pub digest: u128,
+    /// So many bytes from its beginning.
+    pub offset: u64,
+}
+
+/// Bytes of which a binary format encodes only the length: they travel raw behind the message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trailing {
+    bytes: Bytes,
+    len: u64,
+}
+
+impl SnapshotHeader {
+    /// Bytes in all.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.protocol_bytes.saturating_add(self.state_bytes)
+    }
+
+    fn compute_digest(&self, protocol: &[u8], state: &State) -> u128 {
+        let mut hasher = Xxh3::new();
+        for number in [self.op.0, self.timestamp, protocol.len() as u64, state.bytes.len() as u64] {
+            hasher.update(&number.to_le_bytes());
+        }
+        hasher.update(&self.hash.0.to_le_bytes());
+        hasher.update(&state.digest.to_le_bytes());
+        hasher.update(protocol);
+        hasher.digest128()
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn new(at: Point, protocol: Bytes, state: State) -> Self {
+        let mut header = SnapshotHeader {
+            op: at.op,
+            hash: at.hash,
+            timestamp: at.timestamp,
+            protocol_bytes: protocol.len() as u64,
+            state_bytes: state.bytes.len() as u64,
+            digest: 0,
+        };
+        header.digest = header.compute_digest(&protocol, &state);
+        Self { header, protocol, state }
+    }
+
+    /// Puts a snapshot together from what a storage kept or pieces brought: what the protocol keeps, then the state. `None` if these
+    /// bytes are not what the header says.
+    #[must_use]
+    pub fn assemble(header: SnapshotHeader, mut bytes: Bytes) -> Option<Self> {
+        let protocol_bytes = usize::try_from(header.protocol_bytes).ok()?;
+        if bytes.len() as u64 != header.bytes() || bytes.len() < protocol_bytes {
+            return None;
+        }
+        let protocol = bytes.split_to(protocol_bytes);
+        let state = State::from(bytes);
+        let whole = header.digest == header.compute_digest(&protocol, &state);
+        whole.then_some(Self { header, protocol, state })
+    }
+
+    /// What a replica without rule D6 would take.
+    #[cfg(feature = "inject")]
+    pub(crate) fn unchecked(header: SnapshotHeader, mut bytes: Bytes) -> Self {
+        let protocol = bytes.split_to(bytes.len().min(header.protocol_bytes as usize));
+        Self { header, protocol, state: bytes.into() }
+    }
+
+    /// What tells it from others.
+    #[must_use]
+    pub fn header(&self) -> &SnapshotHeader {
+        &self.header
+    }
+
+    /// The last operation in it.
+    #[must_use]
+    pub fn op(&self) -> OpNumber {
+        self.header.op
+    }
+
+    /// The hash there.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.header.hash
+    }
+
+    /// What the protocol keeps, encoded.
+    #[must_use]
+    pub fn protocol(&self) -> &Bytes {
+        &self.protocol
+    }
+
+    /// What the state machine wrote.
+    #[must_use]
+    pub fn state(&self) -> &Bytes {
+        &self.state.bytes
+    }
+
+    /// The session table in it, if it can be read.
+    #[must_use]
+    pub fn sessions(&self) -> Option<Sessions> {
+        self.replicated().map(|replicated| replicated.sessions)
+    }
+
+    pub(crate) fn point(&self) -> Point {
+        let SnapshotHeader { op, hash, timestamp, .. } = self.header;
+        Point { op, hash, timestamp }
+    }
+
+    /// What the protocol keeps, if that is what it must be: a checksum says nothing about who computed it.
+    pub(crate) fn replicated(&self) -> Option<Replicated> {
+        let replicated: Replicated = codec::decode_value(&self.protocol).ok()?;
+        let limits = replicated.membership.limits;
+        replicated.sessions.is_well_formed(limits, self.header.op).then_some(replicated)
+    }
+
+    /// What follows `offset`, at most `bytes_max` bytes. A slice: no piece reaches from one part into the other.
+    pub(crate) fn piece(&self, offset: u64, bytes_max: usize) -> Piece {
+        let (part, start) = match offset.checked_sub(self.header.protocol_bytes) {
+            None => (&self.protocol, offset),
+            Some(start) => (&self.state.bytes, start),
+        };
+        let start = (start as usize).min(part.len());
+        let end = start.saturating_add(bytes_max).min(part.len());
+        Piece { header: self.header, offset, bytes: part.slice(start..end).into() }
+    }
+}
+
+impl Replicated {
+    pub(crate) fn encode(&self) -> Bytes {
+        codec::encode_value(self)
+    }
+}
+
+impl From<Bytes> for State {
+    fn from(bytes: Bytes) -> Self {
+        Self { digest: xxh3_128(&bytes), bytes }
+    }
+}
+
+impl From<Vec<u8>> for State {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
 }
 
 impl State {
-    /// What the state machine wrote.
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// A snapshot that is here, with what the protocol reads in it.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Arrived {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) replicated: Replicated,
+}
+
+impl Trailing {
+    /// The bytes themselves.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     pub(crate) fn trailing_len(&self) -> u64 {
-        self.trailing
+        self.len
     }
 
     pub(crate) fn attach(&mut self, bytes: Bytes) {
@@ -49,33 +255,91 @@ impl State {
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.bytes.len() as u64 == self.trailing
+        self.bytes.len() as u64 == self.len
     }
 }
 
-impl From<Bytes> for State {
+impl From<Bytes> for Trailing {
     fn from(bytes: Bytes) -> Self {
-        Self { trailing: bytes.len() as u64, bytes }
+        Self { len: bytes.len() as u64, bytes }
     }
 }
 
-impl Serialize for State {
+impl Serialize for Trailing {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             to_hex(&self.bytes).serialize(serializer)
         } else {
-            self.trailing.serialize(serializer)
+            self.len.serialize(serializer)
         }
     }
 }
 
-impl<'de> Deserialize<'de> for State {
+impl<'de> Deserialize<'de> for Trailing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
-            from_hex(&text).map(Self::from).ok_or_else(|| D::Error::custom("the state is not hexadecimal"))
+            from_hex(&text).map(Self::from).ok_or_else(|| D::Error::custom("a piece is not hexadecimal"))
         } else {
-            Ok(Self { bytes: Bytes::new(), trailing: u64::deserialize(deserializer)? })
+            Ok(Self { bytes: Bytes::new(), len: u64::deserialize(deserializer)? })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::ReplicatedLimits,
+        id::{ClientId, EpochNumber},
+    };
+
+    fn snapshot() -> Snapshot {
+        let limits = ReplicatedLimits::default();
+        let mut sessions = Sessions::new(limits);
+        sessions.register(ClientId(1), OpNumber(3));
+        let membership = Membership { epoch: EpochNumber(0), members: Vec::new(), limits };
+        let at = Point { op: OpNumber(7), hash: Hash(8), timestamp: 9 };
+        let protocol = Replicated { membership, sessions, replies: 5 }.encode();
+        Snapshot::new(at, protocol, Bytes::from_static(b"the state").into())
+    }
+
+    #[test]
+    fn pieces_of_any_size_make_it_whole_again() {
+        let snapshot = snapshot();
+        let whole = snapshot.header.bytes();
+        for bytes_max in [1, 7, 1000] {
+            let mut bytes = Vec::new();
+            while (bytes.len() as u64) < whole {
+                let piece = snapshot.piece(bytes.len() as u64, bytes_max);
+                assert!(piece.bytes.is_complete() && (1..=bytes_max).contains(&piece.bytes.bytes().len()));
+                bytes.extend_from_slice(piece.bytes.bytes());
+            }
+            assert_eq!(Snapshot::assemble(snapshot.header, bytes.into()).as_ref(), Some(&snapshot));
+        }
+    }
+
+    #[test]
+    fn any_other_byte_or_header_is_noticed() {
+        let snapshot = snapshot();
+        let bytes: Vec<u8> = snapshot.protocol.iter().chain(snapshot.state.bytes.iter()).copied().collect();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert_eq!(Snapshot::assemble(snapshot.header, damaged.into()), None, "byte {at}");
+        }
+        let assemble = |header| Snapshot::assemble(header, bytes.clone().into());
+        assert_eq!(assemble(SnapshotHeader { op: OpNumber(6), ..snapshot.header }), None);
+        assert_eq!(assemble(SnapshotHeader { hash: Hash(1), ..snapshot.header }), None);
+        assert_eq!(assemble(SnapshotHeader { timestamp: 1, ..snapshot.header }), None);
+        let SnapshotHeader { protocol_bytes, state_bytes, .. } = snapshot.header;
+        let moved = SnapshotHeader {
+            protocol_bytes: protocol_bytes + 1,
+            state_bytes: state_bytes - 1,
+            ..snapshot.header
+        };
+        assert_eq!(assemble(moved), None);
+        let endless = SnapshotHeader { protocol_bytes: u64::MAX, ..snapshot.header };
+        assert_eq!(assemble(endless), None);
     }
 }

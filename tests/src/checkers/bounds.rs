@@ -12,11 +12,11 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(limits: &Limits) -> Self {
-        // Behind the snapshot what is kept; above it what was committed until the next is durable, which takes a while. Twice,
-        // for another replica's log may be installed in one piece.
-        let above = 4 * limits.snapshot_interval_ops + limits.turn_ops_max + 2 * limits.pipeline_ops_max;
+        // When the log is full nothing is added, but a view's log is installed whole: twice what another may hold, and what is on its
+        // way between the limit and a snapshot that frees something.
+        let beyond = limits.pipeline_ops_max + limits.turn_ops_max + 2 * limits.entry_ops_max as u64;
         Self {
-            log_ops_max: 2 * (limits.log_keep_ops + above + 2 * limits.entry_ops_max as u64),
+            log_ops_max: 2 * (limits.log_ops_max + limits.snapshot_interval_ops + beyond),
             pipeline_max: limits.pipeline_ops_max,
             room_max: limits.queue_ops_max.max(limits.forward_ops_max),
         }

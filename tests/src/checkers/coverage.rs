@@ -22,7 +22,8 @@ marks! {
     ViewEntered, LeadershipStarted, LeadershipStopped, PrimaryTimedOut, VoteCast, VoteCancelled, Abdicated,
     DoViewChangeReceived, LogChosen, StartViewReceived, Truncated, Retransmitted, PrepareOkReceived,
     RecoveryStarted, RecoveryReceived, RecoveryResponseReceived, RecoveryTargetKnown, Recovered,
-    GetStateReceived, NewStateReceived, ViewInstalled, SnapshotTaken, SnapshotInstalled, Trimmed,
+    GetStateReceived, NewStateReceived, ViewInstalled, SnapshotTaken, SnapshotSkipped, SnapshotInstalled,
+    PieceReceived, PiecesDiscarded, Trimmed,
     SessionRegistered, SessionEvicted, Duplicate, Held, Forwarded, Refused,
     ReadsAsked, ProbeOkReceived, ReadIndexReceived, ReadRefused,
 }

@@ -169,7 +169,7 @@ impl Checkers {
         machine: &dyn Hosted,
     ) -> Result<(), Violation> {
         self.sessions.on_snapshot(replica, snapshot)?;
-        self.history.on_install(replica, snapshot.op, machine)
+        self.history.on_install(replica, snapshot.op(), machine)
     }
 
     pub(crate) fn on_apply(

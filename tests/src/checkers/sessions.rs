@@ -19,19 +19,21 @@ const KEPT_OPS: u64 = 512;
 
 impl SessionTables {
     pub(super) fn on_snapshot(&mut self, replica: usize, snapshot: &Snapshot) -> Result<(), Violation> {
-        if snapshot.op > self.newest {
-            self.newest = snapshot.op;
-            let oldest = OpNumber(snapshot.op.0.saturating_sub(KEPT_OPS));
+        let op = snapshot.op();
+        if op > self.newest {
+            self.newest = op;
+            let oldest = OpNumber(op.0.saturating_sub(KEPT_OPS));
             self.at.retain(|op, _| *op >= oldest);
         }
-        let known = self.at.entry(snapshot.op).or_insert_with(|| snapshot.sessions.clone());
-        if *known == snapshot.sessions {
+        let Some(sessions) = snapshot.sessions() else {
+            let what = format!("replica {replica} at {op}: the table cannot be read");
+            return Err(Violation::new("J11 sessions", what));
+        };
+        let known = self.at.entry(op).or_insert_with(|| sessions.clone());
+        if *known == sessions {
             return Ok(());
         }
-        let what = format!(
-            "replica {replica} at {}: {:?}, but another had {known:?}",
-            snapshot.op, snapshot.sessions
-        );
+        let what = format!("replica {replica} at {op}: {sessions:?}, but another had {known:?}");
         Err(Violation::new("J11 sessions", what))
     }
 

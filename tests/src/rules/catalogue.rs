@@ -55,7 +55,7 @@ pub const RULES: &[Rule] = &[
         .also(&["vsr-core/src/message.rs: a_suffix_is_a_chain_from_its_base"]),
     // Snapshots.
     rule("E1", "The log is trimmed behind a durable snapshot, which holds state, sessions and place in the chain."),
-    rule("E2", "A replica a little behind finds what it lacks in the log.")
+    rule("E2", "A replica a little behind finds what it lacks in the log, and one that fetches what it began with, while there is room.")
         .also(&["vsr-core/src/log.rs: trimming_keeps_what_the_limits_say"]),
     rule("E3", "The best log is chosen first; what its chooser lacks below it is fetched, by snapshot if need be.")
         .also(&["tests/it/seeds.rs: fixed_seeds_hold_all_properties"]),

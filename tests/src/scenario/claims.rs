@@ -1,10 +1,11 @@
 //! What a scenario claims. `expect not` claims the contrary.
 //!
-//! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`
+//! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`, `R0 log_ops 3`
 //! - `R0 status Normal` (or Bootstrapping, ViewChange, Recovering, Stopped, Down), `R0 primary`
 //! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
-//! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`: since the beginning.
+//! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`, `snapshots discarded 0`: since the
+//!   beginning.
 //! - `c1 2 = 7`, `c1 2 answered`, `c1 2 refused` (at least once), `c1 evicted`, `c1 conflict`
 //! - `c2 read 1 = 7`, `c2 read 1 at 3`, `c2 read 1 answered`, `c2 read 1 refused NoPrimary`
 
@@ -34,6 +35,10 @@ fn evaluate(stage: &Stage, claim: &[&str]) -> Result<(bool, String), String> {
             let count = stage.flights.iter().filter(|flight| matching(flight)).count();
             Ok((count > 0, format!("{count} such messages")))
         }
+        ["snapshots", "discarded", count] => {
+            let found = stage.world.checkers.coverage().of("PiecesDiscarded").to_string();
+            Ok((found == count, found))
+        }
         ["messages", "at", "most", count] => {
             let most: usize = count.parse().map_err(|_| "how many?".to_string())?;
             Ok((stage.sent <= most, format!("{} messages", stage.sent)))
@@ -58,6 +63,7 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
         ["commit", op] => number(|status| status.commit.0, op),
         ["applied", op] => number(|status| status.applied.0, op),
         ["snapshot", op] => number(|status| status.snapshot.0, op),
+        ["log_ops", count] => number(|status| status.log_ops, count),
         ["sessions", count] => number(|status| status.sessions as u64, count),
         ["primary"] => Ok((status.is_some_and(|status| status.is_primary), format!("{status:?}"))),
         ["stopped", reason] => {

@@ -5,7 +5,7 @@ use super::{
     select::{Selector, replica},
     stage::{Flight, Stage},
 };
-use crate::host::Storage;
+use crate::{host::Storage, trace::damage_piece};
 use bytes::Bytes;
 use std::time::Duration;
 use vsr_core::{
@@ -119,6 +119,15 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             stage.shift_clock(replica(at)?, sign * nanos);
             Ok(())
         }
+        ["snapshots", at, "manual"] => {
+            stage.world.hosts[replica(at)?].snapshots = Storage::Delayed;
+            Ok(())
+        }
+        ["snapshots", at, "automatic"] => {
+            stage.world.hosts[replica(at)?].snapshots = Storage::Immediate;
+            stage.write_snapshots(replica(at)?)
+        }
+        ["damage", ref which @ ..] => damage(stage, which),
         ["timeout", ref all @ ..] => quietly(stage, |stage| {
             let gave_up =
                 |event: &Event| matches!(event, Event::PrimaryTimedOut { .. } | Event::Abdicated { .. });
@@ -232,6 +241,8 @@ fn set_limit(config: &mut Config, name: &str, value: u64) -> Result<(), String> 
     match name {
         "snapshot_interval_ops" => config.limits.snapshot_interval_ops = value,
         "log_keep_ops" => config.limits.log_keep_ops = value,
+        "log_ops_max" => config.limits.log_ops_max = value,
+        "snapshot_bytes_max" => config.limits.snapshot_bytes_max = value,
         "transfer_bytes_max" => config.limits.transfer_bytes_max = value as usize,
         "entry_ops_max" => config.limits.entry_ops_max = value as usize,
         "pipeline_ops_max" => config.limits.pipeline_ops_max = value,
@@ -320,6 +331,14 @@ fn take(stage: &mut Stage, which: &[&str], all: bool) -> Result<Vec<Flight>, Str
         }
     }
     if taken.is_empty() { Err("no such message".into()) } else { Ok(taken) }
+}
+
+/// The oldest such message brings other bytes than it was sent with.
+fn damage(stage: &mut Stage, which: &[&str]) -> Result<(), String> {
+    let selector = Selector::parse(which)?;
+    let matching = |f: &&mut Flight| selector.matches(f.from, f.to, &f.message);
+    let flight = stage.flights.iter_mut().find(matching).ok_or("no such message")?;
+    if damage_piece(&mut flight.message) { Ok(()) } else { Err("it has no piece of a snapshot".into()) }
 }
 
 /// Lets timers go off until something happens; a mutant may never get there, which the claims that follow will notice.

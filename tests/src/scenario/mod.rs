@@ -13,6 +13,8 @@
 //! - `collide R0 c1 1 put x 9`: a confused client uses a number again for something else.
 //! - `storage R1 manual`, `persist R1`, `storage R1 automatic`; `late R1`: what its storage would have said of the last write before the
 //!   crash. `configure R1 window=7` for its next start. `clock R1 -10s` shifts the time of day it shows.
+//! - `snapshots R1 manual`: a frozen state is not written out until `snapshots R1 automatic`. `damage R0->R1 NewState`: the piece of a
+//!   snapshot in it has another byte.
 //! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
 //! - `crash R0`, `lose R0` (a crash that takes the log), `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
 //! - `settle`: all that is not held is delivered, until nothing is left. `run 2s`: time passes for all, too.

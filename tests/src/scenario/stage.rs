@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 use vsr_core::{
-    Answer, Asked, ClientId, Config, Event, Input, Message, Mutations, Now, Origin, Request, RequestNumber,
-    SessionId, Time, WriteId,
+    Answer, Asked, ClientId, Config, Event, Input, Message, Mutations, Now, OpNumber, Origin, Request,
+    RequestNumber, SessionId, Time, WriteId,
 };
 
 /// Deliveries after which a group is talking to itself.
@@ -245,6 +245,13 @@ impl Stage {
                 Event::MemoryLossProven { replicas } => {
                     format!("knows that {replicas} replicas are without a log")
                 }
+                Event::PieceReceived { op, held, bytes, .. } if !self.quiet => {
+                    format!("has {held} of {bytes} bytes of the snapshot of {op}")
+                }
+                Event::PiecesDiscarded { from, op, reason } => {
+                    format!("throws the snapshot of {op} away that came from {from}: {reason:?}")
+                }
+                Event::SnapshotSkipped { op } => format!("leaves out the snapshot of {op}"),
                 Event::SnapshotInstalled { op } => format!("installs the snapshot of {op}"),
                 _ => continue,
             };
@@ -313,6 +320,12 @@ impl Stage {
             self.act(flight.to, Some(Input::Message(flight.message)))?;
         }
         Ok(())
+    }
+
+    /// What is frozen is written out.
+    pub(super) fn write_snapshots(&mut self, replica: usize) -> Result<(), String> {
+        let written: Vec<Input> = self.world.hosts[replica].write_snapshots(OpNumber(u64::MAX - 1)).collect();
+        written.into_iter().try_for_each(|input| self.act(replica, Some(input)).map(drop))
     }
 
     /// Delivers all that is not held, until nothing is left.

@@ -264,6 +264,15 @@ impl Course {
                 }
                 Ok(())
             }
+            Event::SnapshotWritten { replica, op, boot } => {
+                let host = &mut self.world.hosts[replica];
+                if host.is_up() && host.boots == boot {
+                    self.world.trace.fold(op.0);
+                    self.sites[replica].inbox.extend(host.write_snapshots(op));
+                    self.schedule_turn(replica);
+                }
+                Ok(())
+            }
             Event::Requests { replica, client, requests } => {
                 self.arrive(replica, client, requests);
                 Ok(())
@@ -368,6 +377,13 @@ impl Course {
             let delay = self.prng.delay(self.swarm.storage_mean);
             site.write_done_at = site.write_done_at.max(self.now + delay);
             self.queue.at(site.write_done_at, Event::Persisted { replica, id });
+        }
+        for op in out.snapshots.drain(..) {
+            // Where all is healed nothing is that slow; a log that is full at each snapshot would outlast all patience.
+            let longest = if self.faults { u64::MAX } else { self.swarm.heartbeat_interval };
+            let at = self.now + self.prng.delay(self.swarm.snapshot_mean.min(longest));
+            let boot = self.world.hosts[replica].boots;
+            self.queue.at(at, Event::SnapshotWritten { replica, op, boot });
         }
         for (client, of, heard) in out.answers.drain(..) {
             if self.faults && self.prng.chance(self.swarm.lose_answer) {

@@ -1,6 +1,7 @@
 //! Links between replicas: they lose, double, delay and reorder, and some are cut.
 
 use super::{Course, Event};
+use crate::trace::damage_piece;
 use std::fmt;
 use vsr_core::Message;
 
@@ -51,6 +52,10 @@ impl Course {
         }
         if self.prng.chance(swarm.drop) {
             return;
+        }
+        let mut message = message;
+        if swarm.damage > 0 && self.prng.chance(swarm.damage) {
+            damage_piece(&mut message);
         }
         let copies = 1 + u64::from(self.prng.chance(swarm.duplicate));
         for _ in 0..copies {

@@ -1,13 +1,14 @@
 //! What will happen, in order of time; what happens at the same time keeps its order.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
-use vsr_core::{Message, Request, WriteId};
+use vsr_core::{Message, OpNumber, Request, WriteId};
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     Deliver { replica: usize, message: Message },
     Persisted { replica: usize, id: WriteId },
+    SnapshotWritten { replica: usize, op: OpNumber, boot: u64 },
     Requests { replica: usize, client: usize, requests: Vec<Request> },
     Read { replica: usize, client: usize, number: u64 },
     Turn { replica: usize },
@@ -27,8 +28,9 @@ impl Event {
             | Self::Read { replica, .. }
             | Self::Turn { replica }
             | Self::Timer { replica } => Some(*replica),
-            // A disk does not pause with its machine's scheduler; the rest is the outside world.
+            // A disk does not pause with its machine's scheduler, nor do other threads; the rest is the outside world.
             Self::Persisted { .. }
+            | Self::SnapshotWritten { .. }
             | Self::Restart { .. }
             | Self::Client { .. }
             | Self::Fault

@@ -23,10 +23,14 @@ pub(super) struct Swarm {
     /// Every crash takes the log; the record stays (VIEW-DURABLE).
     pub(super) forgets: bool,
     pub(super) storage_mean: u64,
+    /// How long a snapshot takes to be written out.
+    pub(super) snapshot_mean: u64,
     pub(super) delay_mean: u64,
     pub(super) turn_delay: u64,
     pub(super) drop: u64,
     pub(super) duplicate: u64,
+    /// Odds that a piece of a snapshot is not what was sent.
+    pub(super) damage: u64,
     /// Odds that a message takes very long.
     pub(super) straggler: u64,
     pub(super) lose_answer: u64,
@@ -69,7 +73,9 @@ impl Swarm {
         let interval = prng.pick(&[5, 20, 60, 200]);
         limits.snapshot_interval_ops = options.snapshot_interval_ops.unwrap_or(interval);
         limits.log_keep_ops = prng.pick(&[0, 5, 20, 100]);
-        limits.transfer_bytes_max = prng.pick(&[1, 200, 1000, 1 << 20]);
+        limits.transfer_bytes_max = prng.pick(&[64, 200, 1000, 1 << 20]);
+        // A full log stands still until a snapshot is done: some seeds get there.
+        limits.log_ops_max = limits.log_keep_ops + limits.snapshot_interval_ops * prng.pick(&[1, 3, 1000]);
         limits.retransmit_bytes_max = prng.pick(&[1, 500, 1 << 20]);
         let mut replicated = ReplicatedLimits::default();
         let clients = prng.range(1, 6) as usize;
@@ -90,10 +96,12 @@ impl Swarm {
             heartbeat_timeout,
             storage,
             forgets: prng.chance(300) || options.view_durable,
+            snapshot_mean: heartbeat_interval * prng.pick(&[0, 1, 4, 12]),
             storage_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 1]),
             delay_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 2]),
             turn_delay: heartbeat_interval / prng.pick(&[1000, 100, 20]),
             drop: share(prng, faults.drops, &[0, 25, 100, 500, 1000]),
+            damage: share(prng, faults.drops, &[0, 250, 1000]),
             duplicate: share(prng, faults.duplicates, &[0, 50, 250, 1000]),
             straggler: share(prng, faults.delays, &[0, 250, 1000]),
             lose_answer: share(prng, faults.drops, &[0, 100, 500]),

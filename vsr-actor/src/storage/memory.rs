@@ -87,7 +87,7 @@ impl fmt::Debug for MemoryStorage {
         let kept = self.kept();
         f.debug_struct("MemoryStorage")
             .field("record", &kept.record)
-            .field("snapshot", &kept.snapshot.as_ref().map(|snapshot| snapshot.op))
+            .field("snapshot", &kept.snapshot.as_ref().map(|snapshot| snapshot.op()))
             .field("entries", &kept.entries.len())
             .field("commit", &kept.commit)
             .finish()

@@ -9,8 +9,8 @@ use crate::{
     log::Point,
     mutation::Mutation,
     run::Origin,
-    session::{Begin, Lookup, Registered},
-    snapshot::Snapshot,
+    session::{Begin, Lookup, Registered, Sessions},
+    snapshot::{Arrived, Replicated, Snapshot, State},
 };
 use alloc::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
@@ -27,8 +27,16 @@ pub(crate) struct Commits {
     /// The last op at which a snapshot was due. The same on all replicas, for they count from the same ops.
     boundary: OpNumber,
     bytes_since_boundary: u64,
-    /// A snapshot is being taken here; commits go on after it.
-    snapshot_at: Option<Point>,
+    /// The snapshot that the host is writing.
+    writing: Option<Writing>,
+}
+
+/// A snapshot under way.
+#[derive(Clone, Debug, Hash)]
+struct Writing {
+    at: Point,
+    /// What the protocol keeps, as it was there: `None` until the replies of that turn are in.
+    protocol: Option<Bytes>,
 }
 
 type Owed = (OpNumber, Option<(SessionId, RequestNumber)>);
@@ -41,7 +49,7 @@ impl Commits {
             owed: VecDeque::new(),
             boundary: op,
             bytes_since_boundary: 0,
-            snapshot_at: None,
+            writing: None,
         }
     }
 
@@ -53,9 +61,9 @@ impl Commits {
         self.applied
     }
 
-    /// Whether commits wait for a snapshot.
-    pub(crate) fn at_snapshot(&self) -> bool {
-        self.snapshot_at.is_some()
+    /// Whether the host owes a snapshot.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.is_some()
     }
 
     pub(crate) fn owes_replies(&self) -> bool {
@@ -76,14 +84,15 @@ impl Commits {
 }
 
 impl Replica {
-    /// Gives what is committed to the host, up to a snapshot boundary and a bound a turn.
+    /// Gives what is committed to the host, up to a snapshot and a bound a turn.
     pub(super) fn commit_operations(&mut self) {
         let mut room = self.config.limits.turn_ops_max;
         if self.mutated(Mutation::SkipUnapplied) && self.commits.emitted < self.commit {
             let newest = self.log.entry_with(self.commit).map(|entry| entry.first().0 - 1);
             self.commits.emitted = OpNumber(newest.unwrap_or_default()).max(self.commits.emitted);
         }
-        while self.commits.emitted < self.commit && room > 0 && self.commits.snapshot_at.is_none() {
+        let mut frozen = false;
+        while self.commits.emitted < self.commit && room > 0 && !frozen {
             let next = self.commits.emitted.next();
             let entry =
                 self.log.entry_with(next).expect("what is committed and not applied is in the log").clone();
@@ -91,7 +100,7 @@ impl Replica {
             room = room.saturating_sub(entry.len() as u64);
             self.commits.emitted = entry.last();
             self.commits.bytes_since_boundary += entry.bytes() as u64;
-            self.mark_boundary(&entry);
+            frozen = self.mark_boundary(&entry);
         }
         if self.commits.owed.is_empty() {
             self.commits.applied = self.commits.emitted;
@@ -196,31 +205,58 @@ impl Replica {
         }
     }
 
-    /// Snapshots are due at ops that the log alone decides, so that replicas can be compared there.
-    fn mark_boundary(&mut self, entry: &Entry) {
+    /// Snapshots are due at ops that the log alone decides, so that replicas can be compared there. One that comes while the last is
+    /// not durable yet is left out. True: the state is frozen here, and the turn's commits end.
+    fn mark_boundary(&mut self, entry: &Entry) -> bool {
         let limits = &self.config.limits;
         let ops = entry.last().0 - self.commits.boundary.0;
-        if ops >= limits.snapshot_interval_ops
-            || self.commits.bytes_since_boundary >= limits.snapshot_interval_bytes
+        if ops < limits.snapshot_interval_ops
+            && self.commits.bytes_since_boundary < limits.snapshot_interval_bytes
         {
-            self.commits.boundary = entry.last();
-            self.commits.bytes_since_boundary = 0;
-            self.commits.snapshot_at = Some(Point::end_of(entry));
-            self.out.push(Effect::TakeSnapshot { op: entry.last() });
+            return false;
+        }
+        let op = entry.last();
+        self.commits.boundary = op;
+        self.commits.bytes_since_boundary = 0;
+        if self.snapshot_is_under_way() {
+            self.observe(Event::SnapshotSkipped { op });
+            return false;
+        }
+        self.commits.writing = Some(Writing { at: Point::end_of(entry), protocol: None });
+        self.out.push(Effect::TakeSnapshot { op });
+        true
+    }
+
+    /// Whether a snapshot is being written out, or on its way to the storage.
+    pub(super) fn snapshot_is_under_way(&self) -> bool {
+        self.commits.is_writing() || self.durability.snapshot_on_its_way() > OpNumber(0)
+    }
+
+    /// The replies of the turn that froze the state are in: the session table is what it was there.
+    pub(super) fn capture_sessions(&mut self) {
+        let Some(Writing { at, protocol: None }) = self.commits.writing else { return };
+        let Some(membership) = self.membership.clone() else { return };
+        let sessions = if self.mutated(Mutation::SnapshotWithoutSessions) {
+            Sessions::new(self.config.replicated)
+        } else {
+            self.sessions.clone()
+        };
+        let replies = if self.mutated(Mutation::DigestNotInSnapshot) { 0 } else { self.digests.rolling() };
+        let protocol = Replicated { membership, sessions, replies }.encode();
+        self.commits.writing = Some(Writing { at, protocol: Some(protocol) });
+        if self.mutated(Mutation::TrimBeforeDurable) {
+            self.trim_behind(at.op);
         }
     }
 
-    pub(super) fn on_snapshot_taken(&mut self, op: OpNumber, state: Bytes) {
-        let Some(at) = self.commits.snapshot_at.take_if(|at| at.op == op) else { return };
+    pub(super) fn on_snapshot_taken(&mut self, op: OpNumber, state: State) {
+        let Some(Writing { at, protocol: Some(protocol) }) =
+            self.commits.writing.take_if(|it| it.at.op == op)
+        else {
+            return;
+        };
         self.observe(Event::SnapshotTaken { op, bytes: state.len() });
-        self.durability.snapshot_taken(Arc::new(Snapshot {
-            op,
-            hash: at.hash,
-            timestamp: at.timestamp,
-            digest: if self.mutated(Mutation::DigestNotInSnapshot) { 0 } else { self.digests.rolling() },
-            sessions: self.sessions.clone(),
-            state: state.into(),
-        }));
+        self.durability.snapshot_taken(Arc::new(Snapshot::new(at, protocol, state)));
     }
 
     /// More is known to be committed; never less (rule B7).
@@ -238,11 +274,12 @@ impl Replica {
     }
 
     /// Goes on from a snapshot instead of what was applied so far.
-    pub(super) fn resume_from(&mut self, snapshot: &Arc<Snapshot>) {
-        self.sessions = snapshot.sessions.clone();
-        self.commits = Commits::after(snapshot.op);
-        self.digests.resume(snapshot.digest);
-        self.observe(Event::SnapshotInstalled { op: snapshot.op });
-        self.out.push(Effect::InstallSnapshot(snapshot.clone()));
+    pub(super) fn resume_from(&mut self, arrived: Arrived) {
+        let Arrived { snapshot, replicated } = arrived;
+        self.sessions = replicated.sessions;
+        self.digests.resume(replicated.replies);
+        self.commits = Commits::after(snapshot.op());
+        self.observe(Event::SnapshotInstalled { op: snapshot.op() });
+        self.out.push(Effect::InstallSnapshot(snapshot));
     }
 }

@@ -127,7 +127,7 @@ impl Durability {
     /// The op of the newest snapshot that is not durable yet.
     pub(crate) fn snapshot_on_its_way(&self) -> OpNumber {
         let in_flight = self.in_flight.iter().filter_map(|write| write.snapshot.as_ref());
-        in_flight.chain(&self.dirty.snapshot).map(|snapshot| snapshot.op).max().unwrap_or_default()
+        in_flight.chain(&self.dirty.snapshot).map(|snapshot| snapshot.op()).max().unwrap_or_default()
     }
 
     pub(crate) fn record_changed(&mut self) {
@@ -242,17 +242,51 @@ impl Replica {
         }
     }
 
-    /// The log may be trimmed once the snapshot that covers it is durable, never before (rule E1); what a replica a little behind
-    /// may ask for stays (rule E2).
+    /// The log may be trimmed once the snapshot that covers it is durable, never before (rule E1).
     fn on_snapshot_durable(&mut self, snapshot: Arc<Snapshot>) {
-        let limits = &self.config.limits;
-        let through = self.log.trim_point(snapshot.op, limits.log_keep_ops, limits.log_keep_bytes);
+        let op = snapshot.op();
         self.snapshot = Some(snapshot);
+        self.trim_behind(op);
+    }
+
+    /// What a replica a little behind may ask for stays (rule E2), and what somebody is fetching, as long as the log has room for it:
+    /// a slow replica never makes the others wait.
+    pub(super) fn trim_behind(&mut self, snapshot: OpNumber) {
+        let limits = &self.config.limits;
+        let through = self.log.trim_point(snapshot, limits.log_keep_ops, limits.log_keep_bytes);
+        let wanted = self.served.lowest(self.now.monotonic).unwrap_or(through).min(through);
+        self.trim_log(wanted);
+        if self.log_is_oversized() && wanted < through {
+            self.served.let_go(through);
+            self.trim_log(through);
+        }
+    }
+
+    fn trim_log(&mut self, through: OpNumber) {
         if through > self.log.base() {
             self.log.trim_through(through);
             self.durability.trimmed(through);
             self.observe(Event::Trimmed { through });
         }
+    }
+
+    fn log_is_oversized(&self) -> bool {
+        let limits = &self.config.limits;
+        self.log.op().0 - self.log.base().0 > limits.log_ops_max || self.log.bytes() > limits.log_bytes_max
+    }
+
+    /// Whether nothing may be added: the storage is slow, or a snapshot does not get done and the log cannot be trimmed.
+    pub(super) fn has_no_room(&mut self) -> bool {
+        if self.storage_is_behind() {
+            return true;
+        }
+        if !self.log_is_oversized() || self.mutated(Mutation::GrowWithoutBound) {
+            return false;
+        }
+        if let Some(snapshot) = &self.snapshot {
+            self.trim_behind(snapshot.op());
+        }
+        self.log_is_oversized() && self.snapshot_is_under_way()
     }
 
     /// Whether the whole log, and the view it belongs to, are durable (rule F1).
@@ -263,7 +297,7 @@ impl Replica {
     }
 
     /// Whether the storage is so far behind that nothing may be added (the back-pressure of a slow disk).
-    pub(super) fn storage_is_behind(&self) -> bool {
+    fn storage_is_behind(&self) -> bool {
         let limits = &self.config.limits;
         self.log.op().0.saturating_sub(self.durability.op().0.max(self.log.base().0))
             >= limits.pipeline_ops_max

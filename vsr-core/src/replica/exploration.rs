@@ -38,6 +38,9 @@ impl Replica {
             snapshot,
             votes,
             transfer,
+            incoming,
+            arrived,
+            served,
             durability,
             credits,
             reads,
@@ -51,7 +54,7 @@ impl Replica {
         } = self;
         (me, incarnation, membership, mode, view, log_view, start_op).hash(hasher);
         (log, commit, commits, sessions, snapshot).hash(hasher);
-        (votes, transfer, durability, credits, reads).hash(hasher);
+        (votes, transfer, incoming, arrived, served, durability, credits, reads).hash(hasher);
         (timers.failure_at.is_some(), next_tick, leaving, appended).hash(hasher);
     }
 

@@ -25,7 +25,7 @@ impl Replica {
         );
         assert!(self.durability.view() <= self.view, "the durable view is not above the view");
         assert!(self.durability.op() <= op, "no more is durable than there is");
-        let durable = self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op);
+        let durable = self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op());
         let snapshot = durable.max(self.durability.snapshot_on_its_way());
         assert!(self.log.base() <= snapshot, "the log begins at or below a snapshot");
         match &self.mode {
@@ -59,6 +59,11 @@ impl Replica {
         }
         if let Some(transfer) = &self.transfer {
             assert!(transfer.view >= self.view, "no transfer of a view that is over");
+        }
+        if let Some(incoming) = &self.incoming {
+            assert!(incoming.held() < incoming.header().bytes(), "a snapshot that is whole is not incoming");
+            let bytes_max = self.config.limits.snapshot_bytes_max;
+            assert!(incoming.header().bytes() <= bytes_max, "what arrives is within its bound");
         }
         let pipeline_max = self.config.limits.pipeline_ops_max;
         assert!(op.0 - self.commit.0 <= pipeline_max, "the uncommitted log is within its bounds");

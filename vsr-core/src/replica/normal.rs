@@ -168,13 +168,13 @@ impl Replica {
         }
     }
 
-    /// Moves requests from the queue into the builder while pipeline, entry and storage have room. False: nothing to propose.
+    /// Moves requests from the queue into the builder while pipeline, entry, log and storage have room. False: nothing to propose.
     fn build_run(&mut self) -> bool {
-        let behind = self.storage_is_behind();
+        let no_room = self.has_no_room();
         let no_bounds = self.mutated(Mutation::UnboundedPipeline);
         let limits = &self.config.limits;
         let Mode::Primary(primary) = &mut self.mode else { return false };
-        if !primary.announced || primary.abdicated || primary.queue.front().is_none() || behind {
+        if !primary.announced || primary.abdicated || primary.queue.front().is_none() || no_room {
             return false;
         }
         let mut ops = self.log.op().0 - self.commit.0;
@@ -266,7 +266,7 @@ impl Replica {
                 }
                 // Nothing of what it says is about this log, its commit-number included.
                 return Err(Ignored::ChainBroken);
-            } else if self.storage_is_behind() {
+            } else if self.has_no_room() {
                 result = Err(Ignored::Full);
             } else {
                 self.append(entry);

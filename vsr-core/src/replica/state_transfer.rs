@@ -8,12 +8,12 @@ use crate::{
     event::{Event, Ignored},
     id::{Hash, Nonce, OpNumber, Time, ViewNumber},
     log::{Log, Point},
-    message::{Body, NewState, Suffix},
+    message::{Body, NewState, Part, Suffix},
     mutation::Mutation,
-    snapshot::Snapshot,
+    snapshot::{Arrived, Held},
     stop::StopReason,
 };
-use alloc::{boxed::Box, sync::Arc};
+use alloc::boxed::Box;
 
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Transfer {
@@ -30,9 +30,7 @@ pub(crate) struct Transfer {
     start_op: Option<OpNumber>,
     /// The best commit-number of a replica that is normal in the view.
     commit: OpNumber,
-    /// In place of what comes before `staged`.
-    snapshot: Option<Arc<Snapshot>>,
-    /// What is held so far.
+    /// What is held so far: behind the own commit-number, or behind the snapshot that has arrived.
     staged: Suffix,
 }
 
@@ -90,13 +88,12 @@ impl Transfer {
     }
 
     fn restart_at(&mut self, point: Point) {
-        self.snapshot = None;
         self.staged = Suffix { base: point.op, base_hash: point.hash, entries: alloc::vec::Vec::new() };
     }
 
-    fn restart_from(&mut self, snapshot: &Arc<Snapshot>) {
-        self.restart_at(Point { op: snapshot.op, hash: snapshot.hash, timestamp: snapshot.timestamp });
-        self.snapshot = Some(snapshot.clone());
+    /// How far the staged log reaches.
+    pub(super) fn reached(&self) -> OpNumber {
+        self.staged.op()
     }
 }
 
@@ -142,10 +139,11 @@ impl Replica {
             target: OpNumber(0),
             start_op: None,
             commit: OpNumber(0),
-            snapshot: None,
             staged: Suffix::default(),
         };
-        transfer.restart_at(self.committed_point());
+        self.forget_overtaken_snapshots();
+        let arrived = self.arrived.as_ref().map(|arrived| arrived.snapshot.point());
+        transfer.restart_at(arrived.unwrap_or_else(|| self.committed_point()));
         self.transfer = Some(transfer);
         true
     }
@@ -165,8 +163,9 @@ impl Replica {
         let (after, hash) =
             if in_own_view { (end.op, end.hash) } else { (transfer.staged.op(), transfer.staged.hash()) };
         let (to, view, nonce) = (transfer.source, transfer.view, transfer.nonce);
+        let held = self.held_above(after);
         self.observe(Event::GetStateSent { to: self.id_of(to), view, after });
-        self.send(to, Body::GetState { view, after, hash, nonce });
+        self.send(to, Body::GetState { view, after, hash, nonce, held });
     }
 
     /// Repeated at the heartbeat interval, from one replica after the other; never for each message that says the same.
@@ -193,6 +192,7 @@ impl Replica {
         after: OpNumber,
         hash: Hash,
         nonce: Nonce,
+        held: Option<Held>,
     ) -> Result<(), Ignored> {
         self.observe(Event::GetStateReceived { from: self.id_of(from), view, after });
         if self.durability.view() < self.view {
@@ -202,31 +202,36 @@ impl Replica {
         if view == self.view && !self.mutated(Mutation::AskingIsNoAnswer) {
             self.heard_from(from);
         }
-        let until = if normal { self.log.op() } else { self.commit };
-        let snapshot = if after < self.log.base() { self.snapshot.clone() } else { None };
-        let start = match &snapshot {
-            Some(snapshot) => self.log.point_at(snapshot.op).ok_or(Ignored::NotServable)?,
-            None => {
-                self.log.point_at(after).filter(|point| point.hash == hash).ok_or(Ignored::ChainBroken)?
+        let part = match self.piece_for(from, after, held) {
+            Some(piece) => {
+                let (op, offset) = (piece.header.op, piece.offset);
+                self.observe(Event::PieceSent { to: self.id_of(from), op, offset });
+                Part::Snapshot(piece)
             }
+            None => Part::Entries(self.entries_for(from, after, hash, normal)?),
         };
+        let (start_op, commit) = (self.start_op, self.commit);
+        self.send(from, Body::NewState(Box::new(NewState { view, nonce, normal, start_op, commit, part })));
+        Ok(())
+    }
+
+    fn entries_for(
+        &mut self,
+        from: usize,
+        after: OpNumber,
+        hash: Hash,
+        normal: bool,
+    ) -> Result<Suffix, Ignored> {
+        let start = (after >= self.log.base()).then(|| self.log.point_at(after)).flatten();
+        let start = start.filter(|point| point.hash == hash).ok_or(Ignored::ChainBroken)?;
+        let until = if normal { self.log.op() } else { self.commit };
         let suffix = self.log.suffix(start, until, self.config.limits.transfer_bytes_max);
-        if !normal && snapshot.is_none() && suffix.entries.is_empty() {
+        if !normal && suffix.entries.is_empty() {
             return Err(Ignored::NothingNew);
         }
-        let snapshot_op = snapshot.as_ref().map(|snapshot| snapshot.op);
-        self.observe(Event::NewStateSent {
-            to: self.id_of(from),
-            after,
-            op: suffix.op(),
-            snapshot: snapshot_op,
-        });
-        let (start_op, commit) = (self.start_op, self.commit);
-        self.send(
-            from,
-            Body::NewState(Box::new(NewState { view, nonce, normal, start_op, commit, snapshot, suffix })),
-        );
-        Ok(())
+        self.observe(Event::NewStateSent { to: self.id_of(from), after, op: suffix.op() });
+        self.keep_for(from, after, None);
+        Ok(suffix)
     }
 
     /// Whether it is normal, and the storage knows: what it says of its view's log is true.
@@ -244,58 +249,60 @@ impl Replica {
         view: ViewNumber,
         body: NewState,
     ) -> Result<(), Ignored> {
-        let Some(transfer) = &self.transfer else { return Err(Ignored::StaleNonce) };
+        let Some(transfer) = &mut self.transfer else { return Err(Ignored::StaleNonce) };
         if (transfer.view, transfer.nonce) != (body.view, body.nonce) {
             return Err(Ignored::StaleNonce);
         }
-        let starts_at_snapshot = body.snapshot.as_ref().is_none_or(|snapshot| {
-            snapshot.state.is_complete()
-                && (snapshot.op, snapshot.hash) == (body.suffix.base, body.suffix.base_hash)
-        });
-        if !body.suffix.is_intact() || !starts_at_snapshot {
+        if matches!(&body.part, Part::Entries(suffix) if !suffix.is_intact()) {
             return Err(Ignored::Malformed);
         }
         let of_view = (body.normal && view == body.view) || self.mutated(Mutation::StageOtherViews);
-        let choosing = matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some());
-        let NewState { start_op, commit, snapshot, mut suffix, .. } = body;
-        if choosing && self.transfer.as_ref().is_some_and(|transfer| transfer.view == self.view) {
-            self.keep_what_is_final(&mut suffix, snapshot.is_some());
-            self.stage(from, None, OpNumber(0), snapshot, &suffix)
-        } else if !of_view {
-            Err(Ignored::NotServable)
-        } else if self.in_own_view() {
-            self.append_missing(from, commit, snapshot, suffix)
-        } else {
-            self.stage(from, Some(start_op).filter(|_| body.normal), commit, snapshot, &suffix)
+        let choosing = self.is_choosing();
+        if !of_view && !choosing {
+            return Err(Ignored::NotServable);
+        }
+        let NewState { start_op, commit, normal, part, .. } = body;
+        if !choosing {
+            self.note_view(Some(start_op).filter(|_| normal), commit);
+        }
+        match part {
+            Part::Snapshot(piece) => self.on_piece(from, commit, &piece),
+            Part::Entries(mut suffix) if choosing => {
+                self.keep_what_is_final(&mut suffix);
+                self.stage(from, &suffix)
+            }
+            Part::Entries(suffix) if self.in_own_view() => self.append_missing(from, commit, suffix),
+            Part::Entries(suffix) => self.stage(from, &suffix),
+        }
+    }
+
+    /// Whether this replica is the primary to be, has chosen a log, and lacks some of it.
+    fn is_choosing(&self) -> bool {
+        matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some())
+            && self.transfer.as_ref().is_some_and(|transfer| transfer.view == self.view)
+    }
+
+    /// What a replica that is normal in the view says about it.
+    pub(super) fn note_view(&mut self, start_op: Option<OpNumber>, commit: OpNumber) {
+        if let Some(transfer) = &mut self.transfer {
+            transfer.start_op = start_op.or(transfer.start_op);
+            transfer.commit = transfer.commit.max(commit);
         }
     }
 
     /// The primary to be takes from others only what the chosen log's owner knew to be committed (decision 5).
-    fn keep_what_is_final(&self, suffix: &mut Suffix, with_snapshot: bool) {
+    fn keep_what_is_final(&self, suffix: &mut Suffix) {
         if let Mode::ViewChange(change) = &self.mode
             && let Some(chosen) = change.chosen_suffix()
-            && !with_snapshot
         {
             suffix.entries.retain(|entry| entry.last() <= chosen.base);
-        } else {
-            suffix.entries.clear();
         }
     }
 
     /// In the own view: what is missing goes behind what is there (rule D1).
-    fn append_missing(
-        &mut self,
-        from: usize,
-        commit: OpNumber,
-        snapshot: Option<Arc<Snapshot>>,
-        suffix: Suffix,
-    ) -> Result<(), Ignored> {
+    fn append_missing(&mut self, from: usize, commit: OpNumber, suffix: Suffix) -> Result<(), Ignored> {
         let before = self.log.op();
         let after = suffix.base;
-        let snapshot_op = snapshot.as_ref().map(|snapshot| snapshot.op);
-        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.op > before) {
-            self.replace_log(&snapshot);
-        }
         for entry in suffix.entries {
             let end = self.log.end();
             if entry.last() <= end.op {
@@ -304,79 +311,85 @@ impl Replica {
             if entry.first() != end.op.next() || entry.parent() != end.hash {
                 return Err(Ignored::ChainBroken);
             }
-            if self.storage_is_behind() {
+            if self.has_no_room() {
                 break;
             }
             self.append(entry);
         }
-        self.learn_commit(commit);
         let op = self.log.op();
-        let done = self.transfer.as_ref().is_none_or(|transfer| op >= transfer.target);
-        if done {
-            self.transfer = None;
-        }
-        if op == before {
-            return Err(Ignored::NothingNew);
-        }
-        self.observe(Event::NewStateReceived { from: self.id_of(from), after, op, snapshot: snapshot_op });
-        self.heed_progress();
-        if !done {
-            self.fetch();
-        }
-        Ok(())
-    }
-
-    /// Another view's log grows beside the own; when it is whole it takes its place (decision 4).
-    pub(super) fn stage(
-        &mut self,
-        from: usize,
-        start_op: Option<OpNumber>,
-        commit: OpNumber,
-        snapshot: Option<Arc<Snapshot>>,
-        suffix: &Suffix,
-    ) -> Result<(), Ignored> {
-        let committed = self.committed_point();
-        let Some(transfer) = &mut self.transfer else { return Err(Ignored::StaleNonce) };
-        transfer.start_op = start_op.or(transfer.start_op);
-        transfer.commit = transfer.commit.max(commit);
-        let before = transfer.staged.op();
-        let snapshot_op = snapshot.as_ref().map(|snapshot| snapshot.op);
-        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.op > before) {
-            transfer.restart_from(&snapshot);
-        }
-        let added = transfer.add(&self.log, suffix);
-        let (view, op) = (transfer.view, transfer.staged.op());
-        if added == Added::Contradiction {
-            if transfer.staged.entries.is_empty() && transfer.snapshot.is_none() {
-                self.stop(StopReason::Divergence { op: committed.op });
-                return Ok(());
-            }
-            transfer.restart_at(committed);
-        }
         if op > before {
-            self.observe(Event::NewStateReceived {
-                from: self.id_of(from),
-                after: before,
-                op,
-                snapshot: snapshot_op,
-            });
-            if view == self.view || matches!(self.mode, Mode::Recovering(_)) {
-                self.heed_progress();
-            }
+            self.observe(Event::NewStateReceived { from: self.id_of(from), after, op });
+            self.note_progress(self.view);
         }
-        if matches!(&self.mode, Mode::ViewChange(change) if change.chosen.is_some() && view == self.view) {
-            self.complete_choice(op > before);
-        } else if !self.install_view() {
-            self.fetch_after_piece(op > before);
-        }
+        self.end_transfer_or(op > before, commit);
         if op > before { Ok(()) } else { Err(Ignored::NothingNew) }
     }
 
-    /// A new piece of the own view's log is as good as a heartbeat: a long catch-up must not be given up (decision 4).
-    fn heed_progress(&mut self) {
-        if !self.mutated(Mutation::TransferIsNoLife) {
+    /// The own log has grown: far enough, or there is more to ask for.
+    pub(super) fn end_transfer_or(&mut self, fetch: bool, commit: OpNumber) {
+        self.learn_commit(commit);
+        let op = self.log.op();
+        self.transfer.take_if(|transfer| op >= transfer.target);
+        if fetch && self.transfer.is_some() {
+            self.fetch();
+        }
+    }
+
+    /// Another view's log grows beside the own; when it is whole it takes its place (decision 4).
+    pub(super) fn stage(&mut self, from: usize, suffix: &Suffix) -> Result<(), Ignored> {
+        let committed = self.committed_point();
+        let Some(transfer) = &mut self.transfer else { return Err(Ignored::StaleNonce) };
+        let before = transfer.staged.op();
+        let added = transfer.add(&self.log, suffix);
+        let (view, op) = (transfer.view, transfer.staged.op());
+        if added == Added::Contradiction && !self.restart_staging() {
+            self.stop(StopReason::Divergence { op: committed.op });
+            return Ok(());
+        }
+        if op > before {
+            self.observe(Event::NewStateReceived { from: self.id_of(from), after: before, op });
+            self.note_progress(view);
+        }
+        self.use_what_is_staged(op > before);
+        if op > before { Ok(()) } else { Err(Ignored::NothingNew) }
+    }
+
+    /// A transfer that gets on is as good as a heartbeat, if this replica waits for nothing else: a long catch-up must not be given up
+    /// (decision 4).
+    pub(super) fn note_progress(&mut self, view: ViewNumber) {
+        let waits_for_it = view == self.view || matches!(self.mode, Mode::Recovering(_));
+        if waits_for_it && !self.mutated(Mutation::TransferIsNoLife) {
             self.restart_failure_timer();
             self.cancel_vote();
+        }
+    }
+
+    /// What is staged contradicts itself: begin again. False: nothing is staged, and the contradiction is with what is committed here.
+    fn restart_staging(&mut self) -> bool {
+        let committed = self.committed_point();
+        let Some(transfer) = &mut self.transfer else { return true };
+        if transfer.staged.entries.is_empty() && self.arrived.is_none() {
+            return false;
+        }
+        transfer.restart_at(committed);
+        self.arrived = None;
+        true
+    }
+
+    /// A snapshot is whole: what is staged begins behind it.
+    pub(super) fn stage_snapshot(&mut self, arrived: Arrived) {
+        if let Some(transfer) = &mut self.transfer {
+            transfer.restart_at(arrived.snapshot.point());
+            self.arrived = Some(arrived);
+        }
+    }
+
+    /// Something was staged: perhaps it is enough.
+    pub(super) fn use_what_is_staged(&mut self, progress: bool) {
+        if self.is_choosing() {
+            self.complete_choice(progress);
+        } else if !self.install_view() {
+            self.fetch_after_piece(progress);
         }
     }
 
@@ -433,24 +446,22 @@ impl Replica {
         match transfer.add(&self.log, &chosen) {
             Added::Entries | Added::Nothing => self.start_view(),
             Added::Gap => self.fetch_after_piece(progress),
-            Added::Contradiction if transfer.staged.entries.is_empty() && transfer.snapshot.is_none() => {
-                self.stop(StopReason::Divergence { op: committed.op });
-            }
-            Added::Contradiction => {
-                transfer.restart_at(committed);
-                self.fetch_after_piece(false);
-            }
+            Added::Contradiction if self.restart_staging() => self.fetch_after_piece(false),
+            Added::Contradiction => self.stop(StopReason::Divergence { op: committed.op }),
         }
     }
 
     /// The staged log takes the place of the own one. What is committed here must be in it; false: it is not, and this replica
     /// has stopped (decision 13).
     pub(super) fn install_log(&mut self, transfer: Transfer) -> bool {
-        let Transfer { snapshot, staged, .. } = transfer;
-        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.op > self.commit) {
-            self.replace_log(&snapshot);
+        let Transfer { staged, .. } = transfer;
+        let lower = self.mutated(Mutation::SnapshotLowersCommit);
+        let mut unproven = false;
+        if let Some(arrived) = self.arrived.take().filter(|it| it.snapshot.op() > self.commit || lower) {
+            self.replace_log(arrived);
+            unproven = self.mutated(Mutation::KeepUnprovenLog);
         }
-        if staged.op() < self.log.op() && self.mutated(Mutation::KeepLongerLog) {
+        if staged.op() < self.log.op() && (unproven || self.mutated(Mutation::KeepLongerLog)) {
             return true;
         }
         let joined = self.log.hash_at(staged.base) == Some(staged.base_hash);
@@ -478,17 +489,21 @@ impl Replica {
     }
 
     /// A snapshot in place of the whole log (rule D6): state, sessions, commit-number and log base move together.
-    fn replace_log(&mut self, snapshot: &Arc<Snapshot>) {
-        let base = Point { op: snapshot.op, hash: snapshot.hash, timestamp: snapshot.timestamp };
-        self.log = Log::starting_at(base);
+    pub(super) fn replace_log(&mut self, arrived: Arrived) {
+        let base = arrived.snapshot.point();
+        let _replaced = core::mem::replace(&mut self.log, Log::starting_at(base));
         self.durability.truncated(OpNumber(0));
-        self.durability.snapshot_taken(snapshot.clone());
-        self.observe(Event::CommitAdvanced { from: self.commit, to: snapshot.op });
-        self.commit = snapshot.op;
-        self.resume_from(snapshot);
+        #[cfg(feature = "inject")]
+        if self.mutated(Mutation::KeepUnprovenLog) && _replaced.op() > base.op {
+            self.log = _replaced.rebased(base);
+        }
+        self.durability.snapshot_taken(arrived.snapshot.clone());
+        self.observe(Event::CommitAdvanced { from: self.commit, to: base.op });
+        self.commit = base.op;
+        self.resume_from(arrived);
     }
 
-    fn in_own_view(&self) -> bool {
+    pub(super) fn in_own_view(&self) -> bool {
         matches!(self.mode, Mode::Backup(_))
             && self.transfer.as_ref().is_some_and(|transfer| transfer.view == self.view)
     }

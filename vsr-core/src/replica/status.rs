@@ -55,7 +55,7 @@ impl Replica {
             op: self.log.op(),
             commit: self.commit,
             applied: self.commits.last_applied(),
-            snapshot: self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op),
+            snapshot: self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op()),
             log_ops: self.log.op().0 - self.log.base().0,
             sessions: self.sessions.len(),
             reads: self.reads.len(),

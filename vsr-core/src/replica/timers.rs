@@ -32,6 +32,7 @@ impl Replica {
         let now = self.now.monotonic;
         if now >= self.timers.repeat_at {
             self.timers.repeat_at = now.after(self.config.heartbeat_interval);
+            self.forget_overtaken_snapshots();
             self.on_repeat();
         }
         let stopped = matches!(self.mode, Mode::Stopped);

@@ -378,7 +378,8 @@ impl Replica {
         if !self.begin_transfer(view, from) {
             return Err(Ignored::OldView);
         }
-        self.stage(from, Some(body.start_op), body.commit, None, &body.suffix)
+        self.note_view(Some(body.start_op), body.commit);
+        self.stage(from, &body.suffix)
     }
 
     /// The log of the view is here: follow its primary.

@@ -1,0 +1,72 @@
+//! Snapshots are written out on a thread of their own: heartbeats and commits go on meanwhile.
+
+use crate::{Frozen, ReplicaError, machine::called};
+use std::future::pending;
+use tokio::{
+    sync::oneshot::{self, error::TryRecvError},
+    task::spawn_blocking,
+};
+use vsr_core::{Input, OpNumber, State};
+
+/// The snapshot that is being written, if one is. When this is dropped, what the thread still writes goes nowhere.
+#[derive(Default)]
+pub(crate) struct Snapshots {
+    writing: Option<Writing>,
+}
+
+struct Writing {
+    op: OpNumber,
+    result: oneshot::Receiver<Written>,
+    /// It was waited for, and came.
+    arrived: Option<Written>,
+}
+
+type Written = Result<State, ReplicaError>;
+
+impl Snapshots {
+    /// Writes `frozen` out. If the one before is not done, the protocol does not want it any more.
+    pub(crate) fn write(&mut self, op: OpNumber, frozen: Frozen) {
+        let (tell, result) = oneshot::channel();
+        // Nobody is told if the replica is gone, or has a newer snapshot.
+        spawn_blocking(move || drop(tell.send(write_out(frozen))));
+        self.writing = Some(Writing { op, result, arrived: None });
+    }
+
+    /// Waits until [`take`](Self::take) has something. Cancel-safe.
+    pub(crate) async fn done(&mut self) {
+        match &mut self.writing {
+            Some(Writing { arrived: Some(_), .. }) => {}
+            Some(Writing { result, arrived, .. }) => {
+                *arrived = Some(result.await.unwrap_or_else(|_| Err(abandoned())));
+            }
+            None => pending().await,
+        }
+    }
+
+    /// The snapshot, once it is written.
+    pub(crate) fn take(&mut self) -> Result<Option<Input>, ReplicaError> {
+        let Some(Writing { op, result, arrived }) = &mut self.writing else { return Ok(None) };
+        let written = match arrived.take() {
+            Some(written) => written,
+            None => match result.try_recv() {
+                Ok(written) => written,
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Closed) => Err(abandoned()),
+            },
+        };
+        let op = *op;
+        self.writing = None;
+        Ok(Some(Input::SnapshotTaken { op, state: written? }))
+    }
+}
+
+fn write_out(frozen: Frozen) -> Written {
+    let mut bytes = Vec::new();
+    let written = called("snapshot", || frozen.write(&mut bytes))?;
+    written.map_err(|error| ReplicaError::Callback { callback: "snapshot", reason: error.to_string() })?;
+    Ok(bytes.into())
+}
+
+fn abandoned() -> ReplicaError {
+    ReplicaError::Callback { callback: "snapshot", reason: "the runtime was shut down".into() }
+}
