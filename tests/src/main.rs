@@ -15,7 +15,7 @@ use std::{
 };
 use vsr_core::{Mutation, Mutations};
 use vsr_test::{
-    mutants::{HEAD, MUTANTS, row, search},
+    mutants::{HEAD, HEAD_WITH_SEEDS, MUTANTS, row, search},
     simulation::{Options, Report, Telling, Totals, run},
 };
 
@@ -52,9 +52,9 @@ enum Command {
     /// Switches off one rule after the other; each time its test must fail, and for the right reason.
     Mutants {
         /// Only this switch.
-        #[arg(long, conflicts_with = "search")]
+        #[arg(long)]
         only: Option<String>,
-        /// Shows instead how many seeds of the simulation notice each, up to this many.
+        /// Adds a column: how many seeds of the simulation it takes until one notices, of at most so many.
         #[arg(long, value_name = "SEEDS")]
         search: Option<u64>,
     },
@@ -99,8 +99,7 @@ fn main() -> ExitCode {
             let options = Options { replicas, view_durable, mutations, ..Options::default() };
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
-        Command::Mutants { only, search: None } => mutants(only.as_deref()),
-        Command::Mutants { search: Some(seeds), .. } => chance(seeds),
+        Command::Mutants { only, search } => mutants(only.as_deref(), search),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
         Command::Bench { operations, clients, one_down } => {
@@ -123,40 +122,31 @@ fn measured(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) 
     }
 }
 
-fn mutants(only: Option<&str>) -> ExitCode {
+fn mutants(only: Option<&str>, seeds: Option<u64>) -> ExitCode {
     // A panic is one way for a mutant to die, told in its row.
     std::panic::set_hook(Box::new(|_| {}));
-    let chosen = || MUTANTS.iter().filter(|mutant| only.is_none_or(|name| mutant.switch.name() == name));
+    let chosen: Vec<_> =
+        MUTANTS.iter().filter(|mutant| only.is_none_or(|name| mutant.switch.name() == name)).collect();
+    let by_chance = seeds.map(|seeds| search(&chosen, seeds));
+    println!("{}", if by_chance.is_some() { HEAD_WITH_SEEDS } else { HEAD });
     let mut survivors = 0;
-    println!("{HEAD}");
-    for mutant in chosen() {
-        match row(mutant) {
-            Ok((row, killed)) => {
-                println!("{row}");
-                survivors += usize::from(!killed);
-            }
+    for (index, mutant) in chosen.iter().enumerate() {
+        let (row, killed) = match row(mutant) {
+            Ok(row) => row,
             Err(error) => {
                 eprintln!("{}: {error}", mutant.killer.name());
                 return ExitCode::from(2);
             }
+        };
+        survivors += usize::from(!killed);
+        match by_chance.as_ref().map(|found| found[index]) {
+            None => println!("{row}"),
+            Some(None) => println!("{row} not by chance |"),
+            Some(Some(seeds)) => println!("{row} {seeds} |"),
         }
     }
-    println!("\n{} mutants, {survivors} survived or died of something else", chosen().count());
+    println!("\n{} mutants, {survivors} survived or died of something else", chosen.len());
     if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// How many seeds chance needs to find each mutant.
-fn chance(seeds: u64) -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {}));
-    println!("| switch | seeds until chance found it |\n|---|---|");
-    let found = search(seeds);
-    for (switch, seed) in &found {
-        let seed = seed.map_or_else(|| format!("not in {seeds}"), |seed| seed.to_string());
-        println!("| `{}` | {seed} |", switch.name());
-    }
-    let count = found.iter().filter(|(_, seed)| seed.is_some()).count();
-    println!("\n{} switches, {count} found by chance", found.len());
-    ExitCode::SUCCESS
 }
 
 fn scenarios(files: &[PathBuf]) -> ExitCode {

@@ -3,7 +3,7 @@
 mod hunt;
 mod search;
 
-pub use hunt::{HEAD, Outcome, hunt, row};
+pub use hunt::{HEAD, HEAD_WITH_SEEDS, Outcome, hunt, row};
 pub use search::search;
 
 use vsr_core::Mutation;

@@ -66,6 +66,10 @@ impl Kill {
 /// The head of the table.
 pub const HEAD: &str = "| rule | switch | killed by | how | steps | outcome |\n|---|---|---|---|---|---|";
 
+/// The head of the table with a column for what chance finds.
+pub const HEAD_WITH_SEEDS: &str =
+    "| rule | switch | killed by | how | steps | outcome | seeds |\n|---|---|---|---|---|---|---|";
+
 /// The row of a mutant in the table, and whether it is dead and died of what it should.
 ///
 /// # Errors

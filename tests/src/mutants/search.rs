@@ -1,6 +1,6 @@
 //! Whether chance finds a mutant, too: seeds of the simulation without its rule.
 
-use super::{MUTANTS, Switch};
+use super::{Mutant, Switch};
 use crate::simulation::{Options, run};
 use std::{
     sync::{
@@ -11,23 +11,22 @@ use std::{
 };
 use vsr_core::Mutations;
 
-/// Runs up to `seeds` seeds without each rule. How many it took until a property was broken, for each switch in the order of
-/// [`MUTANTS`]; nothing if that many do not notice.
+/// Runs up to `seeds` seeds without the rule of each mutant. How many it took until a property was broken; nothing if that many do not
+/// notice. Mutants with the same switch have the same figure.
 #[must_use]
-pub fn search(seeds: u64) -> Vec<(Switch, Option<u64>)> {
+pub fn search(mutants: &[&Mutant], seeds: u64) -> Vec<Option<u64>> {
     let mut switches: Vec<Switch> = Vec::new();
-    for mutant in MUTANTS {
+    for mutant in mutants {
         if !switches.contains(&mutant.switch) {
             switches.push(mutant.switch);
         }
     }
     let next = AtomicUsize::new(0);
-    let found = Mutex::new(vec![None; switches.len()]);
+    let found = Mutex::new(Vec::new());
     let worker = || {
         while let Some(switch) = switches.get(next.fetch_add(1, Ordering::Relaxed)) {
             let seed = (1..=seeds).find(|seed| run(*seed, without(*switch)).violation.is_some());
-            let place = switches.iter().position(|other| other == switch).expect("it is one of them");
-            found.lock().expect("no worker panics")[place] = seed;
+            found.lock().expect("no worker panics").push((*switch, seed));
         }
     };
     thread::scope(|scope| {
@@ -36,7 +35,8 @@ pub fn search(seeds: u64) -> Vec<(Switch, Option<u64>)> {
         }
     });
     let found = found.into_inner().expect("no worker panics");
-    switches.into_iter().zip(found).collect()
+    let of = |mutant: &&Mutant| found.iter().find(|(switch, _)| *switch == mutant.switch);
+    mutants.iter().map(|mutant| of(mutant).and_then(|(_, seed)| *seed)).collect()
 }
 
 fn without(switch: Switch) -> Options {
