@@ -318,6 +318,12 @@ pub const MUTANTS: &[Mutant] = &[
         invariant("replicated time moves on with every op (rule B8)"),
     ),
     mutant(
+        "B8",
+        Mutation::ForgetTimeOfLogs,
+        "time_of_a_log_that_was_not_chosen_counts",
+        claim("R2 time at least 10s"),
+    ),
+    mutant(
         "B11",
         Mutation::StaleHeartbeatCounts,
         "old_heartbeat_is_no_sign_of_life",

@@ -63,6 +63,8 @@ mutations! {
     AckOnce = "ack-once",
     /// B8: take the time from the own clock alone.
     TimeGoesBack = "time-goes-back",
+    /// B8: take no notice of the times in the logs that were not chosen.
+    ForgetTimeOfLogs = "forget-time-of-logs",
     /// Decision 16: propose no ticks.
     NoTicks = "no-ticks",
     /// Decision 13: stop when a message does not fit the own log.

@@ -1,6 +1,7 @@
 //! What a scenario claims. `expect not` claims the contrary.
 //!
 //! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`, `R0 log_ops 3`
+//! - `R0 time at least 10s`: that of its last durable operation, since the beginning.
 //! - `R0 status Normal` (or Bootstrapping, ViewChange, Recovering, Stopped, Down), `R0 primary`
 //! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
@@ -64,6 +65,12 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
         ["applied", op] => number(|status| status.applied.0, op),
         ["snapshot", op] => number(|status| status.snapshot.0, op),
         ["log_ops", count] => number(|status| status.log_ops, count),
+        ["time", "at", "least", time] => {
+            let start = super::stage::UNIX_START;
+            let found = host.disk().entries().last().map_or(0, |entry| entry.last_timestamp() - start);
+            let wanted = super::commands::duration(time)?.as_nanos() as u64;
+            Ok((found >= wanted, format!("{found} ns")))
+        }
         ["sessions", count] => number(|status| status.sessions as u64, count),
         ["primary"] => Ok((status.is_some_and(|status| status.is_primary), format!("{status:?}"))),
         ["stopped", reason] => {

@@ -378,7 +378,7 @@ fn cut(stage: &mut Stage, from: usize, to: usize) {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or("a time needs a unit")?;
     let number: u64 = text[..split].parse().map_err(|_| format!("{text} is not a time"))?;
     match &text[split..] {

@@ -19,6 +19,9 @@ use vsr_core::{
     RequestNumber, SessionId, Time, WriteId,
 };
 
+/// 2026-01-01: when stories begin.
+pub(super) const UNIX_START: u64 = 1_767_225_600_000_000_000;
+
 /// Deliveries after which a group is talking to itself.
 const DELIVERIES_MAX: usize = 20_000;
 
@@ -124,7 +127,7 @@ impl Stage {
 
     fn now(&self, replica: usize) -> Now {
         // All machines show about the same time of day, unless told otherwise.
-        let unix = 1_767_225_600_000_000_000 + self.clocks[replica];
+        let unix = UNIX_START + self.clocks[replica];
         Now { monotonic: Time(self.clocks[replica]), unix: unix.saturating_add_signed(self.shifts[replica]) }
     }
 

@@ -312,7 +312,9 @@ impl Replica {
         let Mode::ViewChange(change) = &self.mode else { return };
         let Some(transfer) = self.transfer.take() else { return };
         let logs = || change.logs.iter().flatten();
-        let timestamp = logs().map(|log| log.timestamp).max().unwrap_or_default();
+        // Time that any of them has logged is not undone, whosever log was chosen (rule B8).
+        let forgets = self.mutated(Mutation::ForgetTimeOfLogs);
+        let timestamp = logs().map(|log| log.timestamp).max().filter(|_| !forgets).unwrap_or_default();
         let commit = logs().map(|log| log.suffix.base).max().unwrap_or_default();
         let lowest = logs().map(|log| log.suffix.base).min().unwrap_or_default();
         if !self.install_log(transfer) {
