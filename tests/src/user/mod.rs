@@ -55,10 +55,10 @@ use vsr_actor::{Payload, StateMachine, linearizability::Model};
 ///     .faults(Faults::harsh())
 ///     .workload(|random, _client| random.range(1, 9) as i64)
 ///     .readable()
-///     .seeds(20)
+///     .seeds(10)
 ///     .run()
 ///     .unwrap();
-/// assert!(report.crashes > 0 && report.operations >= 20 * 200);
+/// assert!(report.crashes > 0 && report.operations >= 10 * 200);
 /// ```
 #[must_use = "nothing is simulated until `run` is called"]
 pub struct Simulation<M: StateMachine> {

@@ -74,8 +74,8 @@ impl fmt::Display for Report {
 pub struct Failure {
     /// The seed that found it.
     pub seed: u64,
-    /// What does not hold: `determinism`, `snapshot`, `round trip`, `panic`, `invariant`, `model`; or a property of the protocol,
-    /// which begins with a J: that is a fault of this library, not of the state machine.
+    /// What does not hold: `determinism`, `snapshot`, `round trip`, `panic`, `tick`, `invariant`, `model`; or a property of the protocol,
+    /// which begins with a J: that is hardly the state machine's fault.
     pub property: &'static str,
     /// How it is broken: the first operation at which it shows, and what was different.
     pub what: String,
@@ -117,7 +117,7 @@ impl fmt::Display for Failure {
         if self.property.starts_with('J') {
             writeln!(
                 f,
-                "this is a property of the protocol: please report it, the state machine is not to blame"
+                "a property of the protocol: if equal states have equal digests, this is a bug of vsr; please report it"
             )?;
         }
         if let Some(again) = &self.again {

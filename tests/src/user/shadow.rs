@@ -151,10 +151,16 @@ impl<M: StateMachine> Shadow<M> {
 impl<M: StateMachine> Hosted for Shadow<M> {
     fn apply(&mut self, entry: &Entry, index: usize) -> Result<Bytes, Violation> {
         self.history.push((entry.clone(), index));
+        let wanted = self.first.next_tick()?;
         let shown = self.first.show(entry, index)?;
         let commit = Commit::of(entry, index);
         if commit.request.is_some() {
             self.check_payloads(entry, index, &shown.reply)?;
+        } else if wanted == shown.next_tick && wanted.is_some_and(|at| at <= commit.timestamp) {
+            // The replica was told so already, and the protocol forgets a time that a tick has reached.
+            let text =
+                format!("{}: handle_tick leaves next_tick at {wanted:?}: no other tick will come", commit.op);
+            return Err(Violation::new("tick", text));
         }
         self.check_restored(entry, index, &shown)?;
         if commit.op.0 >= self.restored_at.0 + RESTORE_EVERY {
