@@ -600,3 +600,54 @@ fn a_tick_that_changes_nothing_is_found() {
     let failure = wrong(Deaf::default);
     assert_eq!(failure.property, "tick", "{failure}");
 }
+
+#[test]
+fn what_comes_from_outside_is_not_blamed_on_the_snapshot() {
+    struct Numbered {
+        late: bool,
+    }
+    impl Snapshot for Numbered {
+        fn snapshot(&self) -> Frozen {
+            Frozen::new(|_| Ok(()))
+        }
+        fn restore(&mut self, _from: &mut dyn Read) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    machine!(Numbered, |this, _commit, _order| Receipt::Amount(this.late.into()));
+    // Those of the replicas and their model are made first; the next are those that are restored.
+    let made = Cell::new(0);
+    let factory = move || {
+        made.set(made.get() + 1);
+        Numbered { late: made.get() > 7 }
+    };
+    let failure = Simulation::new(1, factory).workload(order).faults(Faults::none()).run().unwrap_err();
+    assert_eq!(failure.property, "determinism", "{failure}");
+}
+
+/// Many bytes that change here and there.
+struct Large(Vec<u8>);
+
+impl Snapshot for Large {
+    fn snapshot(&self) -> Frozen {
+        let bytes = self.0.clone();
+        Frozen::new(move |to: &mut dyn Write| to.write_all(&bytes))
+    }
+    fn restore(&mut self, from: &mut dyn Read) -> io::Result<()> {
+        self.0.clear();
+        from.read_to_end(&mut self.0).map(|_| ())
+    }
+}
+
+machine!(Large, |this, commit, _order| {
+    let at = commit.op.0 as usize * 4099 % this.0.len();
+    this.0[at] = this.0[at].wrapping_add(1);
+    Receipt::Amount(this.0[at / 2].into())
+});
+
+#[test]
+fn a_large_state_takes_no_longer_than_patience_lasts() {
+    let simulation = Simulation::new(1, || Large(vec![7; 1 << 17])).workload(order).seeds(8);
+    let report = simulation.run().unwrap();
+    assert!(report.snapshots_installed > 0, "{report}");
+}

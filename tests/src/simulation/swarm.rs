@@ -73,7 +73,9 @@ impl Swarm {
         let interval = prng.pick(&[5, 20, 60, 200]);
         limits.snapshot_interval_ops = options.snapshot_interval_ops.unwrap_or(interval);
         limits.log_keep_ops = prng.pick(&[0, 5, 20, 100]);
-        limits.transfer_bytes_max = prng.pick(&[64, 200, 1000, 1 << 20]);
+        // Whose operations may be large has a large state: its pieces must not be too many.
+        let piece_bytes_min = options.operation_bytes_max / 64;
+        limits.transfer_bytes_max = prng.pick(&[64, 200, 1000, 1 << 20]).max(piece_bytes_min);
         // A full log stands still until a snapshot is done: some seeds get there.
         limits.log_ops_max = limits.log_keep_ops + limits.snapshot_interval_ops * prng.pick(&[1, 3, 1000]);
         limits.retransmit_bytes_max = prng.pick(&[1, 500, 1 << 20]);
