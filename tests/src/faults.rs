@@ -18,7 +18,8 @@ pub struct Faults {
     pub duplicates: u64,
     /// At most so many of a thousand messages take far longer than those behind them.
     pub delays: u64,
-    /// Disks take their time, and a crash takes what was not durable. Without it each write is durable at once.
+    /// Disks take their time, stand still, fail, are full, rot, and now and then one is lost with all that was on it; and a crash
+    /// takes or tears what was not durable. Without it each write is durable at once; without `crashes` they are only slow.
     pub disk: bool,
     /// Crashes, partitions and pauses come every so many heartbeat time-outs, or up to four times as rarely; 0 is taken for 1.
     pub every: u64,

@@ -2,7 +2,7 @@
 
 use crate::{
     checkers::{Checkers, Violation},
-    disk::Disk,
+    disk::{Disk, Failure, Fate},
     subject::{Hosted, Subject},
     trace::{Trace, describe, describe_entry, fingerprint},
 };
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::{collections::BTreeMap, mem, rc::Rc};
 use vsr_core::{
     Answer, Asked, Config, Effect, Entry, Event, Input, Lookup, Message, Now, OpNumber, Origin, ReadId,
-    Refusal, Replica, ReplicaId, Status, StatusName, StopReason, Time, WriteId, checksum,
+    Refusal, Replica, ReplicaId, Restored, Status, StatusName, StopReason, Time, WriteId, checksum,
 };
 
 /// Turns of one instant that are still no endless loop.
@@ -94,13 +94,15 @@ pub struct Host {
     pub(crate) machine: Box<dyn Hosted>,
     pub(crate) disk: Disk,
     pub(crate) storage: Storage,
-    /// Every crash takes the log (VIEW-DURABLE).
-    pub(crate) forgets: bool,
     /// How its snapshots are written out.
     pub(crate) snapshots: Storage,
     /// The frozen states that are being written out: one, or more if the others became useless.
     frozen: BTreeMap<OpNumber, Bytes>,
     pub(crate) stopped: Option<StopReason>,
+    /// Why its storage engine gave up.
+    pub(crate) failed: Option<Failure>,
+    /// Its disk was wiped: the group must not have it back.
+    pub(crate) wiped: bool,
     pub(crate) boots: u64,
     /// Set when the disk changed and the properties of disks were not checked yet.
     pub(crate) disk_changed: bool,
@@ -132,10 +134,11 @@ impl Host {
             subject,
             disk: Disk::default(),
             storage,
-            forgets: false,
             snapshots: storage,
             frozen: BTreeMap::new(),
             stopped: None,
+            failed: None,
+            wiped: false,
             boots: 0,
             disk_changed: false,
             crash_after: None,
@@ -180,6 +183,25 @@ impl Host {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.core.is_some()
+    }
+
+    /// Why its storage engine gave up, if it did.
+    #[must_use]
+    pub fn failed(&self) -> Option<Failure> {
+        self.failed
+    }
+
+    /// Whether it is out for good: what it promised is gone.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        self.wiped || self.disk.is_unreadable()
+    }
+
+    /// Whether it does not have what it promised, or will not have it after its next start.
+    #[must_use]
+    pub fn is_forgetful(&self) -> bool {
+        let about_to_crash = self.crash_after.is_some() || self.disk.full;
+        self.is_out() || self.disk.is_doomed() || self.disk.forgets() && about_to_crash
     }
 
     /// When it wants to be woken, by its own clock.
@@ -227,9 +249,11 @@ impl Host {
         self.next_tick = None;
         self.history.clear();
         self.stopped = None;
+        self.failed = None;
         self.config.seed = seed;
+        let Some(restored) = self.open(watch)? else { return Ok(()) };
         let mut effects = mem::take(&mut self.effects);
-        let started = Replica::start(now, self.config.clone(), self.disk.restored(), &mut effects);
+        let started = Replica::start(now, self.config.clone(), restored, &mut effects);
         self.effects = effects;
         match started {
             Ok(core) => self.core = Some(core),
@@ -239,11 +263,53 @@ impl Host {
         self.turn(now, &mut Vec::new(), out, watch)
     }
 
-    /// A crash: the process is gone, and with it all that was not durable.
-    pub(crate) fn crash(&mut self) {
+    /// What the storage holds, unless it cannot be read.
+    fn open(&mut self, watch: &mut Watch<'_>) -> Result<Option<Restored>, Violation> {
+        let broken = |what| Violation::new("storage", format!("{}: {what}", self.config.replica));
+        if self.disk.is_open() {
+            // The process ended, not the machine; but nobody waits for what was under way.
+            self.disk.crash();
+        }
+        self.disk.check_word().map_err(broken)?;
+        self.disk_changed = true;
+        match self.disk.open() {
+            Ok((restored, findings)) => {
+                let id = self.id();
+                watch.trace.note(|| format!("  {id} opens its storage: {findings:?}"));
+                findings.into_iter().for_each(|finding| watch.checkers.on_finding(finding));
+                Ok(Some(restored))
+            }
+            Err(failure) => {
+                self.fail(failure, watch);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The storage engine gives up, and the process with it.
+    pub(crate) fn fail(&mut self, failure: Failure, watch: &mut Watch<'_>) {
+        let id = self.id();
+        watch.trace.note(|| format!("  {id} fails: {failure}"));
+        watch.checkers.on_failure(failure);
+        self.failed = Some(failure);
+        self.core = None;
+    }
+
+    /// A flush fails. A careful engine ends its process; a careless one flushes again (rule F6).
+    pub(crate) fn fail_flush(&mut self, watch: &mut Watch<'_>) {
+        if self.disk.retries_failed_flush() {
+            self.disk.forget_pending();
+        } else {
+            self.fail(Failure::FlushFailed, watch);
+        }
+    }
+
+    /// A crash: the process is gone, and what was not durable has its fate.
+    pub(crate) fn crash(&mut self, fate: Fate) {
         self.core = None;
         self.crash_after = None;
-        self.disk.crash();
+        self.disk.crash_with(fate);
+        self.disk_changed = true;
         self.frozen.clear();
         self.waiters.clear();
         self.readers.clear();
@@ -277,11 +343,13 @@ impl Host {
             for effect in effects.drain(..) {
                 if let Some(left) = &mut self.crash_after {
                     if *left == 0 {
-                        // The rest of the turn never happens; the world notices that the core is gone.
                         self.core = None;
-                        break;
                     }
-                    *left -= 1;
+                    *left = left.saturating_sub(1);
+                }
+                if self.core.is_none() {
+                    // The rest of the turn never happens; the world notices that the core is gone.
+                    break;
                 }
                 self.carry_out(effect, out, watch)?;
             }
@@ -324,13 +392,20 @@ impl Host {
                 watch.trace.fold(write.id.sequence);
                 watch.trace.note(|| format!("  {id} writes {}", describe_write(&write)));
                 watch.checkers.on_write(self.index, &write)?;
+                if self.disk.full {
+                    self.fail(Failure::DiskFull, watch);
+                    return Ok(());
+                }
                 let write_id = write.id;
+                let at_once = self.storage == Storage::Immediate || self.disk.is_instant(&write);
                 self.disk.submit(write);
-                if self.storage == Storage::Immediate {
+                if at_once {
                     self.persist(write_id, watch);
-                    self.follow_ups.push(Input::Persisted(write_id));
                 } else {
                     out.writes.push(write_id);
+                }
+                if at_once || self.disk.says_too_early() {
+                    self.follow_ups.push(Input::Persisted(write_id));
                 }
             }
             Effect::Commit { entry, range } => self.commit(&entry, range, out, watch)?,

@@ -13,8 +13,9 @@ use std::{
     thread,
     time::Instant,
 };
-use vsr_core::{Mutation, Mutations};
+use vsr_core::Mutation;
 use vsr_test::{
+    disk::{StorageMutation, Switches},
     mutants::{HEAD, HEAD_WITH_SEEDS, MUTANTS, row, search},
     simulation::{Options, Report, Telling, Totals, run},
 };
@@ -87,16 +88,18 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Simulate { seeds, seed, replicas, view_durable, mutate, coverage } => {
-            let mutations = match mutate.as_deref().map(mutation_named) {
-                None => Mutations::default(),
-                Some(Some(mutation)) => Mutations::default().with(mutation),
-                Some(None) => {
-                    let names: Vec<_> = Mutation::ALL.iter().map(|mutation| mutation.name()).collect();
-                    eprintln!("no such mutation; there are: {}", names.join(", "));
-                    return ExitCode::from(2);
-                }
-            };
-            let options = Options { replicas, view_durable, mutations, ..Options::default() };
+            let mut options = Options { replicas, view_durable, ..Options::default() };
+            if let Some(name) = &mutate
+                && !switch_off(name, &mut options)
+            {
+                let core = Mutation::ALL.iter().map(|mutation| mutation.name());
+                let storage = StorageMutation::ALL.iter().map(|mutation| mutation.name());
+                eprintln!(
+                    "no such mutation; there are: {}",
+                    core.chain(storage).collect::<Vec<_>>().join(", ")
+                );
+                return ExitCode::from(2);
+            }
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
@@ -159,7 +162,7 @@ fn scenarios(files: &[PathBuf]) -> ExitCode {
                 return ExitCode::from(2);
             }
         };
-        match vsr_test::scenario::run(&text, Mutations::default()) {
+        match vsr_test::scenario::run(&text, Switches::default()) {
             Ok(output) => print!("{output}"),
             Err(failure) => {
                 println!("{}, {failure}", file.display());
@@ -170,8 +173,16 @@ fn scenarios(files: &[PathBuf]) -> ExitCode {
     code
 }
 
-fn mutation_named(name: &str) -> Option<Mutation> {
-    Mutation::ALL.iter().copied().find(|mutation| mutation.name() == name)
+/// Switches the rule of a name off; false if there is none.
+fn switch_off(name: &str, options: &mut Options) -> bool {
+    if let Some(mutation) = Mutation::ALL.iter().find(|mutation| mutation.name() == name) {
+        options.mutations = options.mutations.with(*mutation);
+    } else if let Some(mutation) = StorageMutation::ALL.iter().find(|mutation| mutation.name() == name) {
+        options.storage = options.storage.with(*mutation);
+    } else {
+        return false;
+    }
+    true
 }
 
 /// A seed nobody chose, short enough to be read aloud.

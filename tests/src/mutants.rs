@@ -6,7 +6,8 @@ mod search;
 pub use hunt::{HEAD, HEAD_WITH_SEEDS, Outcome, hunt, row};
 pub use search::search;
 
-use vsr_core::Mutation;
+use crate::disk::{StorageMutation, StorageMutations, Switches};
+use vsr_core::{Mutation, Mutations};
 
 /// A rule, what is done without it, and who notices.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct Mutant {
 pub enum Switch {
     /// A rule of the core.
     Core(Mutation),
+    /// A rule of the storage.
+    Storage(StorageMutation),
 }
 
 /// The test that fails.
@@ -52,6 +55,16 @@ impl Switch {
     pub fn name(self) -> &'static str {
         match self {
             Self::Core(mutation) => mutation.name(),
+            Self::Storage(mutation) => mutation.name(),
+        }
+    }
+
+    /// Everything else left as it should be.
+    #[must_use]
+    pub fn off(self) -> Switches {
+        match self {
+            Self::Core(mutation) => Mutations::default().with(mutation).into(),
+            Self::Storage(mutation) => StorageMutations::default().with(mutation).into(),
         }
     }
 }

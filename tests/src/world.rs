@@ -3,7 +3,7 @@
 
 use crate::{
     checkers::{Checkers, Violation},
-    disk::Disk,
+    disk::{Disk, Fate, Rot, StorageMode, StorageMutations},
     host::{Host, Outbox, Storage, Watch},
     prng::Prng,
     subject::Subject,
@@ -40,6 +40,11 @@ impl World {
         let host = |(i, config)| Host::new(i, config, storage, Rc::clone(subject));
         let hosts = configs.into_iter().enumerate().map(host).collect();
         Self { hosts, checkers, trace, steps: 0, entropy: Prng::new(seed) }
+    }
+
+    /// Gives every replica an empty disk of a kind, before they start.
+    pub fn equip(&mut self, mode: StorageMode, mutations: StorageMutations) {
+        self.hosts.iter_mut().for_each(|host| host.disk = Disk::new(mode, mutations));
     }
 
     /// The position of a replica.
@@ -88,32 +93,74 @@ impl World {
 
     /// A replica is gone, and with it what was not durable.
     pub fn crash(&mut self, replica: usize) {
-        self.trace.tell(|| format!("R{replica} crashes"));
-        self.hosts[replica].crash();
-        if self.hosts[replica].forgets {
-            self.lose_log(replica);
-        }
+        self.crash_with(replica, Fate::Lost);
     }
 
-    /// A replica is gone, and with it its log; the record stays (VIEW-DURABLE, and rule F5).
+    /// A replica is gone, and what was not durable has its fate.
+    pub fn crash_with(&mut self, replica: usize, fate: Fate) {
+        self.trace.tell(|| format!("R{replica} crashes"));
+        self.trace.note(|| format!("  of what was not flushed: {fate:?}"));
+        self.hosts[replica].crash(fate);
+        self.note_loss(replica);
+    }
+
+    /// A replica is gone, and with it its log; the record stays (rule F5).
     pub fn lose(&mut self, replica: usize) {
         self.crash(replica);
-        self.lose_log(replica);
+        self.rot(replica, Rot::Frame { index: 0, zeroed: false });
     }
 
-    fn lose_log(&mut self, replica: usize) {
-        self.trace.note(|| format!("R{replica} loses its log"));
-        let host = &mut self.hosts[replica];
-        host.disk.lose_log();
-        self.checkers.on_loss(replica, &host.disk);
+    fn note_loss(&mut self, replica: usize) {
+        let host = &self.hosts[replica];
+        if host.disk.is_lost() {
+            self.trace.tell(|| format!("R{replica} has lost its log"));
+            self.checkers.on_loss(replica, &host.disk);
+        }
     }
 
     /// A replica loses its disk as well.
     pub fn wipe(&mut self, replica: usize) {
         self.crash(replica);
-        self.hosts[replica].disk = Disk::default();
-        self.checkers.stops_allowed = true;
+        self.trace.tell(|| format!("R{replica} is wiped"));
+        self.hosts[replica].disk.wipe();
+        self.hosts[replica].wiped = true;
         self.checkers.on_wipe(replica);
+    }
+
+    /// Turns bits of what a replica has flushed; false if there is nothing.
+    pub fn rot(&mut self, replica: usize, rot: Rot) -> bool {
+        self.trace.tell(|| format!("R{replica} rots: {rot:?}"));
+        let host = &mut self.hosts[replica];
+        host.disk_changed = true;
+        let found = host.disk.rot(rot);
+        self.note_loss(replica);
+        found
+    }
+
+    /// A flush of a replica's storage fails.
+    pub fn fail_flush(&mut self, replica: usize) {
+        let (host, mut watch) = self.watch(replica);
+        host.fail_flush(&mut watch);
+    }
+
+    /// A replica's disk has no room, or has it again.
+    pub fn fill(&mut self, replica: usize, full: bool) {
+        self.trace.tell(|| format!("R{replica}: disk full: {full}"));
+        self.hosts[replica].disk.full = full;
+    }
+
+    /// Replicas that do not have what they promised, or will not have it after their next start. The group bears as many as may fail.
+    #[must_use]
+    pub fn without_memory(&self) -> usize {
+        self.hosts.iter().filter(|host| host.is_forgetful()).count()
+    }
+
+    /// Whether the group can bear it that a replica loses its memory. Before it is formed there is nothing to remember.
+    #[must_use]
+    pub fn may_lose_memory(&self, replica: usize) -> bool {
+        let formed = self.hosts.iter().all(|host| host.is_out() || host.disk.is_formed());
+        let others = self.hosts.iter().filter(|host| host.index != replica && host.is_forgetful()).count();
+        formed && !self.hosts[replica].is_out() && others < (self.hosts.len() - 1) / 2
     }
 
     /// From now on a replica's state machine gives other replies than it should (decision 14).

@@ -1,13 +1,14 @@
 //! What must happen sometimes: a path no seed takes is a path no seed tests.
 
+use crate::disk::{Failure, Finding};
 use vsr_core::Event;
 
 macro_rules! marks {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident),* $(,)?; $($storage:ident),* $(,)?) => {
         #[derive(Clone, Copy)]
-        enum Mark { $($name,)* }
+        enum Mark { $($name,)* $($storage,)* }
 
-        const NAMES: &[&str] = &[$(stringify!($name),)*];
+        const NAMES: &[&str] = &[$(stringify!($name),)* $(stringify!($storage),)*];
 
         fn mark(event: &Event) -> Option<Mark> {
             match event {
@@ -25,7 +26,8 @@ marks! {
     GetStateReceived, NewStateReceived, ViewInstalled, SnapshotTaken, SnapshotSkipped, SnapshotInstalled,
     PieceReceived, PiecesDiscarded, Trimmed,
     SessionRegistered, SessionEvicted, Duplicate, Held, Forwarded, Refused,
-    ReadsAsked, ProbeOkReceived, ReadIndexReceived, ReadRefused,
+    ReadsAsked, ProbeOkReceived, ReadIndexReceived, ReadRefused;
+    TailCut, LogSuspect, SlotRepaired, FlushFailed, DiskFull, RecordUnreadable, DiskWiped,
 }
 
 /// How often each path was taken.
@@ -43,6 +45,28 @@ impl Coverage {
         if let Some(mark) = mark(event) {
             self.0[mark as usize] += 1;
         }
+    }
+
+    pub(super) fn on_finding(&mut self, finding: Finding) {
+        let mark = match finding {
+            Finding::TailCut => Mark::TailCut,
+            Finding::Suspect => Mark::LogSuspect,
+            Finding::SlotRepaired => Mark::SlotRepaired,
+        };
+        self.0[mark as usize] += 1;
+    }
+
+    pub(super) fn on_failure(&mut self, failure: Failure) {
+        let mark = match failure {
+            Failure::FlushFailed => Mark::FlushFailed,
+            Failure::DiskFull => Mark::DiskFull,
+            Failure::Unreadable => Mark::RecordUnreadable,
+        };
+        self.0[mark as usize] += 1;
+    }
+
+    pub(super) fn on_wipe(&mut self) {
+        self.0[Mark::DiskWiped as usize] += 1;
     }
 
     /// Adds what another run saw.

@@ -16,9 +16,13 @@ mod uniqueness;
 
 pub use coverage::Coverage;
 
-use crate::{disk::Disk, host::Host, subject::Hosted};
+use crate::{
+    disk::{Disk, Failure, Finding},
+    host::Host,
+    subject::Hosted,
+};
 use bytes::Bytes;
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 use vsr_core::{
     Answer, Asked, Entry, Event, Limits, Message, OpNumber, Replica, RequestNumber, SessionId, Snapshot,
     Status, StopReason, Write,
@@ -66,6 +70,8 @@ pub struct Checkers {
     pub(crate) stops_allowed: bool,
     /// A client may hear of a conflict where a scenario makes it use a number twice.
     pub(crate) conflicts_allowed: bool,
+    /// Whose disk was wiped: the group must refuse it (decision 12).
+    wiped: BTreeSet<usize>,
 }
 
 impl Checkers {
@@ -87,6 +93,7 @@ impl Checkers {
             coverage: Coverage::default(),
             stops_allowed: false,
             conflicts_allowed: false,
+            wiped: BTreeSet::new(),
         }
     }
 
@@ -122,6 +129,16 @@ impl Checkers {
 
     pub(crate) fn on_wipe(&mut self, replica: usize) {
         self.monotone.on_wipe(replica);
+        self.coverage.on_wipe();
+        self.wiped.insert(replica);
+    }
+
+    pub(crate) fn on_finding(&mut self, finding: Finding) {
+        self.coverage.on_finding(finding);
+    }
+
+    pub(crate) fn on_failure(&mut self, failure: Failure) {
+        self.coverage.on_failure(failure);
     }
 
     /// The log of a replica is lost.
@@ -157,8 +174,12 @@ impl Checkers {
 
     pub(crate) fn on_stop(&self, replica: usize, reason: &StopReason) -> Result<(), Violation> {
         self.memory.on_stop(reason)?;
-        let expected = matches!(reason, StopReason::MemoryLost { .. })
-            || self.stops_allowed && !matches!(reason, StopReason::Divergence { .. });
+        let expected = match reason {
+            StopReason::MemoryLost { .. } => true,
+            StopReason::StrangeIncarnation { .. } if self.wiped.contains(&replica) => true,
+            StopReason::Divergence { .. } => false,
+            _ => self.stops_allowed,
+        };
         if expected { Ok(()) } else { Err(Violation::new("stop", format!("replica {replica}: {reason}"))) }
     }
 

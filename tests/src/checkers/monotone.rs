@@ -1,4 +1,5 @@
-//! J6: what a replica promised never shrinks: not in a step, not over a crash.
+//! J6: what a replica promised never shrinks: not in a step, not over a crash. The exception is a log that is lost with all it
+//! held; the views of its record stay.
 
 use super::Violation;
 use crate::{disk::Disk, host::Host};
@@ -61,6 +62,9 @@ impl Monotone {
 
     pub(super) fn on_durable(&mut self, hosts: &[Host]) -> Result<(), Violation> {
         for (replica, host) in hosts.iter().enumerate() {
+            if host.disk.is_unreadable() {
+                continue;
+            }
             let now = Seen::of_disk(&host.disk);
             now.not_before(&self.durable[replica], replica)?;
             self.durable[replica] = now;

@@ -1,9 +1,8 @@
 //! Switches a rule off and looks at what becomes of its test.
 
-use super::{Kill, Killer, Mutant, Switch};
+use super::{Kill, Killer, Mutant};
 use crate::scenario::{self, Failure};
 use std::{fs, io};
-use vsr_core::Mutations;
 
 /// What became of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +31,9 @@ impl Outcome {
 /// # Errors
 /// When the scenario cannot be read.
 pub fn hunt(mutant: &Mutant) -> io::Result<Outcome> {
-    let Switch::Core(mutation) = mutant.switch;
     let Killer::Scenario(name) = mutant.killer;
     let text = fs::read_to_string(scenario::directory().join(name).with_extension("txt"))?;
-    Ok(match scenario::run(&text, Mutations::default().with(mutation)) {
+    Ok(match scenario::run(&text, mutant.switch.off()) {
         Ok(_) => Outcome::Survived,
         Err(failure) if mutant.kill.is(&failure) => Outcome::Killed { steps: failure.steps },
         Err(failure) => Outcome::KilledWrongly(failure),

@@ -1,7 +1,10 @@
 //! Whether chance finds a mutant, too: seeds of the simulation without its rule.
 
 use super::{Mutant, Switch};
-use crate::simulation::{Options, run};
+use crate::{
+    disk::Switches,
+    simulation::{Options, run},
+};
 use std::{
     sync::{
         Mutex,
@@ -9,7 +12,6 @@ use std::{
     },
     thread,
 };
-use vsr_core::Mutations;
 
 /// Runs up to `seeds` seeds without the rule of each mutant. How many it took until a property was broken; nothing if that many do not
 /// notice. Mutants with the same switch have the same figure.
@@ -40,6 +42,6 @@ pub fn search(mutants: &[&Mutant], seeds: u64) -> Vec<Option<u64>> {
 }
 
 fn without(switch: Switch) -> Options {
-    let Switch::Core(mutation) = switch;
-    Options { mutations: Mutations::default().with(mutation), ..Options::default() }
+    let Switches { core, storage } = switch.off();
+    Options { mutations: core, storage, ..Options::default() }
 }

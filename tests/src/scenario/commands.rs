@@ -5,7 +5,7 @@ use super::{
     select::{Selector, replica},
     stage::{Flight, Stage},
 };
-use crate::{host::Storage, trace::damage_piece};
+use crate::{disk::StorageMode, host::Storage, trace::damage_piece};
 use bytes::Bytes;
 use std::time::Duration;
 use vsr_core::{
@@ -151,6 +151,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
         ["restart", at] => stage.start(replica(at)?),
         ["wipe", at] => {
             stage.world.wipe(replica(at)?);
+            stage.world.checkers.stops_allowed = true;
             Ok(())
         }
         ["bewitch", at] => {
@@ -188,7 +189,7 @@ fn quietly(stage: &mut Stage, act: impl FnOnce(&mut Stage) -> Result<(), String>
 fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), String> {
     let count: u32 = count.parse().map_err(|_| "how many?".to_string())?;
     let members: Vec<_> = (0..count).map(ReplicaId).collect();
-    let (mut unformed, mut forgets) = (false, false);
+    let (mut unformed, mut mode) = (false, StorageMode::Durable);
     let mut configs: Vec<_> = members.iter().map(|id| Config::new(*id, members.clone())).collect();
     for option in options {
         if *option == "unformed" {
@@ -196,7 +197,7 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
             continue;
         }
         if *option == "view-durable" {
-            forgets = true;
+            mode = StorageMode::ViewDurable;
             continue;
         }
         for config in &mut configs {
@@ -204,9 +205,9 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
         }
     }
     for config in &mut configs {
-        config.mutations = stage.mutations;
+        config.mutations = stage.switches.core;
     }
-    stage.raise(configs, forgets);
+    stage.raise(configs, mode);
     if unformed {
         return Ok(());
     }

@@ -26,14 +26,13 @@ mod reads;
 mod select;
 mod stage;
 
-use crate::checkers::Violation;
+use crate::{checkers::Violation, disk::Switches};
 use stage::Stage;
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
-use vsr_core::Mutations;
 
 /// What is wrong with a scenario, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +85,8 @@ pub fn names(directory: &Path) -> std::io::Result<Vec<String>> {
 ///
 /// # Errors
 /// The first command that fails: a claim that is untrue, a property that is broken, a panic.
-pub fn run(text: &str, mutations: Mutations) -> Result<String, Failure> {
-    let mut stage = Stage::new(mutations);
+pub fn run(text: &str, switches: impl Into<Switches>) -> Result<String, Failure> {
+    let mut stage = Stage::new(switches.into());
     let mut output = String::new();
     let mut steps = 0;
     for (index, line) in text.lines().enumerate() {
@@ -121,7 +120,7 @@ pub fn run(text: &str, mutations: Mutations) -> Result<String, Failure> {
 pub fn check(path: &Path) -> Result<(), String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let output =
-        run(&text, Mutations::default()).map_err(|failure| format!("{}, {failure}", path.display()))?;
+        run(&text, Switches::default()).map_err(|failure| format!("{}, {failure}", path.display()))?;
     if output == text {
         return Ok(());
     }

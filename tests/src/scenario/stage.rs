@@ -3,6 +3,7 @@
 use super::{reads::Reading, select::Selector};
 use crate::{
     client::{Client, Outcome},
+    disk::{StorageMode, Switches},
     host::{Heard, Outbox, Storage},
     subject::{Numbers, Subject},
     trace::{Trace, describe, describe_operation},
@@ -15,8 +16,8 @@ use std::{
     time::Duration,
 };
 use vsr_core::{
-    Answer, Asked, ClientId, Config, Event, Input, Message, Mutations, Now, OpNumber, Origin, Request,
-    RequestNumber, SessionId, Time, WriteId,
+    Answer, Asked, ClientId, Config, Event, Input, Message, Now, OpNumber, Origin, Request, RequestNumber,
+    SessionId, Time, WriteId,
 };
 
 /// 2026-01-01: when stories begin.
@@ -57,7 +58,7 @@ pub(super) struct Stage {
     pub(super) refused: BTreeSet<(usize, RequestNumber)>,
     /// The newest write that each replica lost in a crash.
     pub(super) lost_writes: BTreeMap<usize, WriteId>,
-    pub(super) mutations: Mutations,
+    pub(super) switches: Switches,
     /// Messages sent so far.
     pub(super) sent: usize,
     /// Whether only what a client would notice is written down.
@@ -76,7 +77,7 @@ fn world(configs: Vec<Config>, seed: u64) -> World {
 }
 
 impl Stage {
-    pub(super) fn new(mutations: Mutations) -> Self {
+    pub(super) fn new(switches: Switches) -> Self {
         let nobody = Config::new(vsr_core::ReplicaId(0), Vec::new());
         Self {
             world: world(vec![nobody], 0),
@@ -90,7 +91,7 @@ impl Stage {
             conflicts: BTreeSet::new(),
             refused: BTreeSet::new(),
             lost_writes: BTreeMap::new(),
-            mutations,
+            switches,
             sent: 0,
             quiet: false,
             votes: false,
@@ -100,13 +101,13 @@ impl Stage {
         }
     }
 
-    pub(super) fn raise(&mut self, configs: Vec<Config>, forgets: bool) {
+    pub(super) fn raise(&mut self, configs: Vec<Config>, mode: StorageMode) {
         self.clocks = vec![1_000_000_000; configs.len()];
         self.shifts = vec![0; configs.len()];
         self.world = world(configs, 1);
+        self.world.equip(mode, self.switches.storage);
         for host in &mut self.world.hosts {
             host.observed = true;
-            host.forgets = forgets;
         }
     }
 

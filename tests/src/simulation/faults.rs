@@ -79,13 +79,8 @@ impl Course {
     /// Where a crash takes the log, it may not take one too many: the others must be able to go on, and to give the lost ones back
     /// (rule F11).
     pub(super) fn can_spare(&self, replica: usize) -> bool {
-        let whole = |host: &&crate::host::Host| {
-            host.index != replica
-                && host.crash_after.is_none()
-                && !host.disk.is_lost()
-                && !self.sites[host.index].banned
-        };
-        !self.swarm.forgets || self.world.hosts.iter().filter(whole).count() > self.swarm.replicas / 2
+        let disk = self.world.hosts[replica].disk();
+        !disk.forgets() || !disk.is_formed() || self.world.may_lose_memory(replica)
     }
 
     pub(super) fn crash(&mut self, replica: usize) {
@@ -100,13 +95,14 @@ impl Course {
         site.write_done_at = 0;
         let now = self.now;
         self.world.trace.note(|| format!("{now}: crash of R{replica}"));
-        self.world.crash(replica);
+        let fate = self.draw_fate(replica);
+        self.world.crash_with(replica, fate);
         let outage = self.prng.delay(self.swarm.outage_mean) + 1;
         self.queue.at(self.now + outage, Event::Restart { replica });
     }
 
     pub(super) fn restart(&mut self, replica: usize) -> Result<(), Violation> {
-        if self.sites[replica].running || self.sites[replica].banned {
+        if self.sites[replica].running || self.sites[replica].banned || self.is_buried(replica) {
             return Ok(());
         }
         self.sites[replica].running = true;

@@ -8,6 +8,7 @@ mod network;
 mod phases;
 mod queue;
 mod reads;
+mod storage;
 mod swarm;
 
 pub(crate) use phases::run_subject;
@@ -15,6 +16,7 @@ pub use phases::{Report, messages, run};
 
 use crate::{
     checkers::{Coverage, Violation},
+    disk::{StorageMode, StorageMutations},
     faults::Faults,
     host::Outbox,
     prng::Prng,
@@ -52,6 +54,8 @@ pub struct Options {
     pub faults: Faults,
     /// Rules that are switched off.
     pub mutations: Mutations,
+    /// Rules of the storage that are switched off.
+    pub storage: StorageMutations,
     /// What is kept of the trace.
     pub telling: Telling,
 }
@@ -79,6 +83,7 @@ impl Default for Options {
             snapshot_interval_ops: None,
             faults: Faults::default(),
             mutations: Mutations::default(),
+            storage: StorageMutations::default(),
             telling: Telling::Nothing,
         }
     }
@@ -174,7 +179,8 @@ impl Course {
         };
         let configs = swarm.configs(options.mutations);
         let mut world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
-        world.hosts.iter_mut().for_each(|host| host.forgets = swarm.forgets);
+        let mode = if swarm.forgets { StorageMode::ViewDurable } else { StorageMode::Durable };
+        world.equip(mode, options.storage);
         let site = |prng: &mut Prng| Site {
             clock: Clock::new(
                 prng.below(1 << 40),
@@ -256,6 +262,9 @@ impl Course {
                 Ok(())
             }
             Event::Persisted { replica, id } => {
+                if self.flush_fails(replica, id) {
+                    return self.after_turn(replica);
+                }
                 self.world.persist(replica, id)?;
                 if self.world.hosts[replica].is_up() {
                     // An answer of an earlier boot may still come; the core knows its own writes (decision 11).
@@ -300,6 +309,14 @@ impl Course {
                 Ok(())
             }
             Event::Fault => self.fault(),
+            Event::DiskFault => {
+                self.disk_fault();
+                Ok(())
+            }
+            Event::DiskHasRoom { replica } => {
+                self.world.fill(replica, false);
+                Ok(())
+            }
             Event::Heal { generation } => {
                 self.heal(generation);
                 Ok(())
@@ -374,7 +391,12 @@ impl Course {
         }
         for id in out.writes.drain(..) {
             let site = &mut self.sites[replica];
-            let delay = self.prng.delay(self.swarm.storage_mean);
+            let stall = if self.faults && self.prng.chance(self.swarm.disk.stall) {
+                self.swarm.disk.stall_max
+            } else {
+                0
+            };
+            let delay = self.prng.delay(self.swarm.storage_mean) + self.prng.below(stall + 1);
             site.write_done_at = site.write_done_at.max(self.now + delay);
             self.queue.at(site.write_done_at, Event::Persisted { replica, id });
         }

@@ -4,6 +4,7 @@ use super::{Course, Event, Options, Totals};
 use crate::{
     checkers::Violation,
     faults::Faults,
+    host::Host,
     subject::{Numbers, Subject},
 };
 use std::{
@@ -83,6 +84,7 @@ impl Course {
         }
         let first_fault = self.swarm.heartbeat_timeout + self.prng.delay(self.swarm.fault_mean);
         self.queue.at(first_fault, Event::Fault);
+        self.queue.at(first_fault, Event::DiskFault);
         let patience = self.swarm.operations.saturating_mul(STEPS_PER_OPERATION_PATIENCE);
         while self.world.steps < patience && !self.has_done_enough() {
             self.advance()?;
@@ -119,6 +121,8 @@ impl Course {
         self.heal_all();
         let replicas = self.swarm.replicas;
         let (first, count) = (self.prng.index(replicas), self.prng.index(replicas.div_ceil(2)));
+        // Who has lost its memory needs the others to get it back, and may need to be left out.
+        let count = count.min((replicas - 1) / 2 - self.world.without_memory());
         let Faults { crashes, partitions, .. } = self.swarm.faults;
         let deaf = match self.prng.below(4) {
             0 if crashes => false,
@@ -126,9 +130,6 @@ impl Course {
             _ => return,
         };
         for lame in (first..first + count).map(|lame| lame % replicas) {
-            if !self.can_spare(lame) {
-                continue;
-            }
             let now = self.now;
             self.world.trace.tell(|| format!("{now}: R{lame} stays {}", if deaf { "deaf" } else { "dead" }));
             if deaf {
@@ -151,6 +152,7 @@ impl Course {
             self.sites[replica].clock.resume(now);
             self.sites[replica].banned = false;
             self.world.hosts[replica].crash_after = None;
+            self.world.fill(replica, false);
             if !self.sites[replica].running {
                 self.queue.at(now, Event::Restart { replica });
             }
@@ -166,7 +168,7 @@ impl Course {
         let end = self.now + PATIENCE_TIMEOUTS * self.swarm.heartbeat_timeout.max(self.swarm.client_timeout);
         while !done(self)? {
             if self.now > end {
-                let states: Vec<_> = self.world.hosts.iter().map(crate::host::Host::status).collect();
+                let states: Vec<_> = self.world.hosts.iter().map(Host::status).collect();
                 return Err(Violation::new("J14 progress", format!("not in time: {what}; {states:#?}")));
             }
             self.advance()?;
@@ -175,19 +177,23 @@ impl Course {
     }
 
     fn is_at_rest(&self) -> bool {
-        let mut states = self.world.hosts.iter().map(|host| (host.status(), host.machine().digest().ok()));
-        let Some((Some(first), digest)) = states.next() else { return false };
-        let same = |(status, other): (Option<vsr_core::Status>, Option<Option<u128>>)| {
-            status.is_some_and(|status| {
+        let here = || self.world.hosts.iter().filter(|host| !host.is_out());
+        let Some((first, digest)) =
+            here().find_map(|host| Some((host.status()?, host.machine().digest().ok())))
+        else {
+            return false;
+        };
+        let equal = |host: &Host| {
+            host.status().is_some_and(|status| {
                 status.status == StatusName::Normal
                     && (status.view, status.op, status.commit) == (first.view, first.op, first.commit)
-                    && status.applied == first.applied
-                    && other == digest
+                    && status.applied == status.op
+                    && host.machine().digest().ok() == digest
             })
         };
-        first.status == StatusName::Normal
-            && first.applied == first.op
-            && states.all(same)
+        let refused = |host: &Host| host.stopped.is_some() || host.failed().is_some();
+        here().all(equal)
+            && self.world.hosts.iter().filter(|host| host.is_out()).all(refused)
             && self.workload.is_idle()
     }
 }

@@ -16,6 +16,8 @@ pub(super) enum Event {
     Restart { replica: usize },
     Client { client: usize },
     Fault,
+    DiskFault,
+    DiskHasRoom { replica: usize },
     Heal { generation: u64 },
 }
 
@@ -34,6 +36,8 @@ impl Event {
             | Self::Restart { .. }
             | Self::Client { .. }
             | Self::Fault
+            | Self::DiskFault
+            | Self::DiskHasRoom { .. }
             | Self::Heal { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What kind of world a seed lives in: every seed has its own mix of speeds, faults and bounds.
 
-use super::Options;
+use super::{Options, storage::DiskFaults};
 use crate::{faults::Faults, host::Storage, prng::Prng};
 use std::time::Duration;
 use vsr_core::{Config, Limits, ReplicaId, ReplicatedLimits};
@@ -52,6 +52,7 @@ pub(super) struct Swarm {
     pub(super) drift_ppm: u64,
     /// Clocks jump and stop.
     pub(super) clock_faults: bool,
+    pub(super) disk: DiskFaults,
 }
 
 impl Swarm {
@@ -119,6 +120,7 @@ impl Swarm {
             wire: prng.chance(50),
             drift_ppm: prng.pick(&[0, 100, 20_000]),
             clock_faults: prng.chance(500) && faults.clocks,
+            disk: DiskFaults::draw(prng, heartbeat_timeout, every),
             limits,
             replicated,
         }
