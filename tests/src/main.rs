@@ -76,6 +76,9 @@ enum Command {
         /// One of the three replicas is down all the time.
         #[arg(long)]
         one_down: bool,
+        /// Linearizable reads beside the log instead of writes.
+        #[arg(long)]
+        reads: bool,
     },
     /// Runs scenario files and prints them as they come out.
     Scenario {
@@ -105,8 +108,8 @@ fn main() -> ExitCode {
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
-        Command::Bench { operations, clients, one_down } => {
-            measured(throughput(Load { operations, clients, one_down }))
+        Command::Bench { operations, clients, one_down, reads } => {
+            measured(throughput(Load { operations, clients, one_down, reads }))
         }
     }
 }

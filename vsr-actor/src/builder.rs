@@ -9,6 +9,7 @@ use crate::{
     handle::Inner,
     machine::Machine,
     observe::Observer,
+    read::Readers,
     replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
     snapshots::Snapshots,
     status::Publisher,
@@ -62,12 +63,12 @@ pub struct Builder<M: StateMachine> {
     transport: Option<Box<dyn Transport>>,
     replies: Box<dyn Replies<M::Reply>>,
     storage: Box<dyn LogStorage>,
-    pub(crate) place: Option<Place<M::Reply>>,
+    pub(crate) place: Option<Place<M>>,
 }
 
 /// What a cluster decides for its replicas.
-pub(crate) struct Place<R> {
-    pub(crate) doors: Doors<R>,
+pub(crate) struct Place<M: StateMachine> {
+    pub(crate) doors: Doors<M>,
     pub(crate) index: usize,
     pub(crate) clock: Clock,
     pub(crate) peers: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
@@ -137,6 +138,7 @@ impl<M: StateMachine> Builder<M> {
 
         let (control, control_lane) = mpsc::channel(config.mailboxes.control);
         let (clients, clients_lane) = mpsc::channel(config.mailboxes.clients);
+        let (reads, reads_lane) = mpsc::channel(config.mailboxes.reads);
         let (peers, peers_lane) = place.peers;
         let doors_view = place.doors.subscribe();
         let (publisher, status) = Publisher::new(core.status());
@@ -149,9 +151,15 @@ impl<M: StateMachine> Builder<M> {
             replies,
             storage,
             persisted,
-            mailbox: Mailbox { control: control_lane, peers: peers_lane, clients: clients_lane },
+            mailbox: Mailbox {
+                control: control_lane,
+                peers: peers_lane,
+                clients: clients_lane,
+                reads: reads_lane,
+            },
             waiters: Waiters::new(config.replicated.sessions_max),
-            door: DoorKeeper::open(place.doors, place.index, clients),
+            readers: Readers::default(),
+            door: DoorKeeper::open(place.doors, place.index, clients, reads),
             observer: Observer::new(config.group, id),
             clock: place.clock,
             pause: pause.clone(),

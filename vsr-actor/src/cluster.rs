@@ -54,7 +54,7 @@ pub struct Cluster<M: StateMachine> {
     members: Vec<ReplicaId>,
     slots: Vec<Slot<M>>,
     network: Arc<Network>,
-    doors: Doors<M::Reply>,
+    doors: Doors<M>,
     clock: Clock,
     runtime: Runtime,
 }

@@ -46,7 +46,7 @@ pub struct Config {
     pub client: ClientConfig,
 }
 
-/// Capacity of a replica's three lanes, in messages.
+/// Capacity of a replica's lanes, in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -57,6 +57,8 @@ pub struct Mailboxes {
     pub peers: usize,
     /// Requests of clients; a full lane makes clients wait. Default: 4096.
     pub clients: usize,
+    /// Reads of clients beside the log; a full lane makes them wait. Default: 4096.
+    pub reads: usize,
 }
 
 /// What a client does when nobody says otherwise.
@@ -93,7 +95,7 @@ impl Default for Config {
 
 impl Default for Mailboxes {
     fn default() -> Self {
-        Self { control: 64, peers: 1024, clients: 4096 }
+        Self { control: 64, peers: 1024, clients: 4096, reads: 4096 }
     }
 }
 
@@ -117,6 +119,7 @@ impl Config {
             ("mailboxes.control", self.mailboxes.control),
             ("mailboxes.peers", self.mailboxes.peers),
             ("mailboxes.clients", self.mailboxes.clients),
+            ("mailboxes.reads", self.mailboxes.reads),
         ];
         if let Some((name, _)) = lanes.into_iter().find(|(_, capacity)| *capacity == 0) {
             return Err(ConfigError::Zero { name });

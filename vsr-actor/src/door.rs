@@ -1,6 +1,6 @@
 //! Where clients find replicas: shared by the replicas of a group that live in this process and the clients that know them.
 
-use crate::client::Waiter;
+use crate::{StateMachine, client::Waiter, read::ReadJob};
 use std::fmt;
 use tokio::sync::{mpsc, watch};
 use vsr_core::{ReplicaId, Request, ViewNumber};
@@ -12,35 +12,43 @@ pub(crate) struct Submission<R> {
 }
 
 /// The way into one replica.
-pub(crate) struct Door<R> {
+pub(crate) struct Door<M: StateMachine> {
     pub(crate) id: ReplicaId,
     /// Nothing while the replica does not run.
-    pub(crate) lane: Option<mpsc::Sender<Submission<R>>>,
+    pub(crate) lane: Option<mpsc::Sender<Submission<M::Reply>>>,
+    /// The same for reads.
+    pub(crate) reads: Option<mpsc::Sender<ReadJob<M>>>,
     /// The latest view that the replica saw start, and its primary.
     pub(crate) started: Option<(ViewNumber, ReplicaId)>,
 }
 
 /// All replicas of a group in this process. Clients take a closed channel for "stopped for good".
-pub(crate) type Doors<R> = watch::Sender<Vec<Door<R>>>;
-pub(crate) type DoorsView<R> = watch::Receiver<Vec<Door<R>>>;
+pub(crate) type Doors<M> = watch::Sender<Vec<Door<M>>>;
+pub(crate) type DoorsView<M> = watch::Receiver<Vec<Door<M>>>;
 
-pub(crate) fn doors<R>(ids: impl IntoIterator<Item = ReplicaId>) -> Doors<R> {
-    watch::Sender::new(ids.into_iter().map(|id| Door { id, lane: None, started: None }).collect())
+pub(crate) fn doors<M: StateMachine>(ids: impl IntoIterator<Item = ReplicaId>) -> Doors<M> {
+    let closed = |id| Door { id, lane: None, reads: None, started: None };
+    watch::Sender::new(ids.into_iter().map(closed).collect())
 }
 
 /// Keeps one replica's door open; closes it when the replica's task ends, whatever ends it.
-pub(crate) struct DoorKeeper<R> {
-    doors: Doors<R>,
+pub(crate) struct DoorKeeper<M: StateMachine> {
+    doors: Doors<M>,
     index: usize,
     /// The lane behind the door, to know it by.
-    own: mpsc::WeakSender<Submission<R>>,
+    own: mpsc::WeakSender<Submission<M::Reply>>,
     started: Option<(ViewNumber, ReplicaId)>,
 }
 
-impl<R> DoorKeeper<R> {
-    pub(crate) fn open(doors: Doors<R>, index: usize, lane: mpsc::Sender<Submission<R>>) -> Self {
+impl<M: StateMachine> DoorKeeper<M> {
+    pub(crate) fn open(
+        doors: Doors<M>,
+        index: usize,
+        lane: mpsc::Sender<Submission<M::Reply>>,
+        reads: mpsc::Sender<ReadJob<M>>,
+    ) -> Self {
         let keeper = Self { doors, index, own: lane.downgrade(), started: None };
-        keeper.set(Some(lane));
+        keeper.set(Some(lane), Some(reads));
         keeper
     }
 
@@ -52,11 +60,11 @@ impl<R> DoorKeeper<R> {
         }
     }
 
-    fn set(&self, lane: Option<mpsc::Sender<Submission<R>>>) {
+    fn set(&self, lane: Option<mpsc::Sender<Submission<M::Reply>>>, reads: Option<mpsc::Sender<ReadJob<M>>>) {
         let mut old = None;
         self.doors.send_modify(|doors| {
             let door = &mut doors[self.index];
-            old = std::mem::replace(&mut door.lane, lane);
+            old = Some((std::mem::replace(&mut door.lane, lane), std::mem::replace(&mut door.reads, reads)));
             door.started = None;
         });
         // The last sender of a lane may take requests with it, whose waiters lock their sessions: not inside of the watch's lock.
@@ -64,19 +72,19 @@ impl<R> DoorKeeper<R> {
     }
 }
 
-impl<R> Drop for DoorKeeper<R> {
+impl<M: StateMachine> Drop for DoorKeeper<M> {
     fn drop(&mut self) {
         // Not a door that its successor has opened meanwhile.
         let own = self.own.upgrade().is_some_and(|own| {
             self.doors.borrow()[self.index].lane.as_ref().is_some_and(|lane| lane.same_channel(&own))
         });
         if own {
-            self.set(None);
+            self.set(None, None);
         }
     }
 }
 
-impl<R> fmt::Debug for Door<R> {
+impl<M: StateMachine> fmt::Debug for Door<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Door")
             .field("id", &self.id)

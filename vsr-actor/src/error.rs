@@ -54,6 +54,18 @@ pub enum RequestError {
         "the group knows another operation under this request's number: a bug in the client, please report it"
     )]
     Conflict,
+    /// No replica that could be asked got to what the read must reflect before the deadline. A read: it was not executed.
+    #[error("no replica that can be reached has what the read must reflect within {waited:?}")]
+    Behind {
+        /// How long the read waited.
+        waited: Duration,
+    },
+    /// The code of a read panicked. The replica lives on, for a read cannot change its state. A read: it was not executed.
+    #[error("the read panicked: {reason}")]
+    ReadPanicked {
+        /// What it said.
+        reason: String,
+    },
     /// The reply cannot be read as the type the client expects.
     #[error("the reply cannot be read: {0}")]
     Reply(#[from] crate::PayloadError),
@@ -70,7 +82,11 @@ impl RequestError {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::NoPrimary { .. } | Self::Overloaded { .. } | Self::TooLarge { .. } => Outcome::NotExecuted,
+            Self::NoPrimary { .. }
+            | Self::Overloaded { .. }
+            | Self::TooLarge { .. }
+            | Self::Behind { .. }
+            | Self::ReadPanicked { .. } => Outcome::NotExecuted,
             Self::Deadline { .. }
             | Self::SessionEvicted
             | Self::ReplyGone
@@ -83,7 +99,7 @@ impl RequestError {
     /// Whether asking again, as a new request, may do better and cannot execute the operation twice.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::NoPrimary { .. } | Self::Overloaded { .. })
+        matches!(self, Self::NoPrimary { .. } | Self::Overloaded { .. } | Self::Behind { .. })
     }
 }
 

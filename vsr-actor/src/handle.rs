@@ -30,7 +30,7 @@ pub(crate) struct Inner<M: StateMachine> {
     pub(crate) config: Config,
     pub(crate) control: mpsc::Sender<Control<M::Reply>>,
     pub(crate) peers: mpsc::Sender<Message>,
-    pub(crate) doors: DoorsView<M::Reply>,
+    pub(crate) doors: DoorsView<M>,
     pub(crate) index: usize,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) pause: Arc<Pause>,

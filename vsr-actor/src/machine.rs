@@ -44,6 +44,11 @@ impl<M: StateMachine> Machine<M> {
         applied.and_then(|applied| applied).map_err(|reason| ReplicaError::Poisoned { op: commit.op, reason })
     }
 
+    /// The state, to be looked at.
+    pub(crate) fn state(&self) -> &M {
+        &self.machine
+    }
+
     /// The encoded reply of what was applied last.
     pub(crate) fn reply(&self) -> &[u8] {
         &self.reply

@@ -8,6 +8,7 @@ use crate::{
     door::{DoorKeeper, Submission},
     machine::{Machine, called, caught},
     observe::Observer,
+    read::{ReadJob, Readers},
     snapshots::Snapshots,
     status::{Health, Publisher},
     storage::Appended,
@@ -24,11 +25,12 @@ use vsr_core::{
     StatusName, Time, ViewNumber, WriteId,
 };
 
-/// The three lanes into the task.
-pub(crate) struct Mailbox<R> {
-    pub(crate) control: mpsc::Receiver<Control<R>>,
+/// The lanes into the task.
+pub(crate) struct Mailbox<M: StateMachine> {
+    pub(crate) control: mpsc::Receiver<Control<M::Reply>>,
     pub(crate) peers: mpsc::Receiver<Message>,
-    pub(crate) clients: mpsc::Receiver<Submission<R>>,
+    pub(crate) clients: mpsc::Receiver<Submission<M::Reply>>,
+    pub(crate) reads: mpsc::Receiver<ReadJob<M>>,
 }
 
 /// Most that is taken from a lane in one turn. The lanes' capacities bound the memory; this bounds the time until the next look at
@@ -36,6 +38,7 @@ pub(crate) struct Mailbox<R> {
 const CONTROL_MAX: usize = 16;
 const PEERS_MAX: usize = 256;
 const CLIENTS_MAX: usize = 1024;
+const READS_MAX: usize = 1024;
 
 pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) core: Replica,
@@ -45,16 +48,17 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) replies: Box<dyn Replies<M::Reply>>,
     pub(crate) storage: Box<dyn LogStorage>,
     pub(crate) persisted: Persisted,
-    pub(crate) mailbox: Mailbox<M::Reply>,
+    pub(crate) mailbox: Mailbox<M>,
     pub(crate) waiters: Waiters<M::Reply>,
-    pub(crate) door: DoorKeeper<M::Reply>,
+    pub(crate) readers: Readers<M>,
+    pub(crate) door: DoorKeeper<M>,
     pub(crate) observer: Observer,
     pub(crate) clock: Clock,
     pub(crate) pause: Arc<Pause>,
     /// How long a shutdown waits for another replica to take over.
     pub(crate) hand_over_max: Duration,
     pub(crate) operation_bytes_max: usize,
-    pub(crate) lanes: Lanes<M::Reply>,
+    pub(crate) lanes: Lanes<M>,
     /// Reused from turn to turn. Those of the start are in it when the task begins.
     pub(crate) effects: Vec<Effect>,
     /// What carrying out effects led to.
@@ -62,10 +66,13 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
 }
 
 /// What was taken from the lanes and waits for its step, and how the task waits for more.
-pub(crate) struct Lanes<R> {
-    control: Vec<Control<R>>,
+pub(crate) struct Lanes<M: StateMachine> {
+    control: Vec<Control<M::Reply>>,
     peers: Vec<Message>,
-    clients: Vec<Submission<R>>,
+    clients: Vec<Submission<M::Reply>>,
+    reads: Vec<ReadJob<M>>,
+    /// Of this turn: they see the state at its end.
+    stale: Vec<ReadJob<M>>,
     timer: Option<(Time, Pin<Box<Sleep>>)>,
     /// The last turn had more than one message: others are likely to be on their way.
     crowded: bool,
@@ -80,12 +87,14 @@ struct Leaving {
     until: Time,
 }
 
-impl<R> Default for Lanes<R> {
+impl<M: StateMachine> Default for Lanes<M> {
     fn default() -> Self {
         Self {
             control: Vec::new(),
             peers: Vec::new(),
             clients: Vec::new(),
+            reads: Vec::new(),
+            stale: Vec::new(),
             timer: None,
             crowded: false,
             written: WriteId::default(),
@@ -174,6 +183,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             _ = self.mailbox.peers.recv_many(&mut lanes.peers, PEERS_MAX) => {}
             () = timer.as_mut() => {}
             _ = self.mailbox.clients.recv_many(&mut lanes.clients, room.min(CLIENTS_MAX)), if room > 0 => {}
+            _ = self.mailbox.reads.recv_many(&mut lanes.reads, READS_MAX) => {}
         }
         if lanes.crowded {
             yield_now().await;
@@ -218,8 +228,11 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.take_request(now, submission)?;
         }
         self.lanes.clients = clients;
+        heard += self.take_reads(now);
         self.lanes.crowded = heard > 1;
-        self.settle(now)
+        let go_on = self.settle(now)?;
+        self.serve_stale();
+        Ok(go_on)
     }
 
     /// Ends the turn: effects and what follows from them, until nothing does.
@@ -278,6 +291,38 @@ impl<M: StateMachine> ReplicaTask<M> {
         Ok(())
     }
 
+    /// Hands reads to the protocol, behind the requests of the turn. How many there were.
+    fn take_reads(&mut self, now: Now) -> usize {
+        top_up(&mut self.mailbox.reads, &mut self.lanes.reads, READS_MAX);
+        let mut reads = std::mem::take(&mut self.lanes.reads);
+        let count = reads.len();
+        for job in reads.drain(..) {
+            let Some(kind) = job.kind else {
+                self.lanes.stale.push(job);
+                continue;
+            };
+            let id = self.readers.insert(job);
+            self.core.step(now, Input::Read { id, kind }, &mut self.effects);
+        }
+        self.lanes.reads = reads;
+        count
+    }
+
+    /// After all effects of the turn: only then is the state that of the op that the protocol calls applied.
+    fn serve_stale(&mut self) {
+        if self.lanes.stale.is_empty() {
+            return;
+        }
+        let status = self.core.status();
+        for job in self.lanes.stale.drain(..) {
+            if status.status == StatusName::Recovering {
+                job.refuse(Refusal::NoPrimary);
+            } else {
+                job.run(self.machine.state(), status.applied);
+            }
+        }
+    }
+
     /// Carries the effects out, in order.
     fn carry_out(&mut self) -> Result<(), ReplicaError> {
         let mut effects = std::mem::take(&mut self.effects);
@@ -294,8 +339,16 @@ impl<M: StateMachine> ReplicaTask<M> {
                 }
                 Effect::Commit { entry, range } => self.commit(&entry, range)?,
                 Effect::Answer { of, answer } => self.answer(of, answer)?,
-                // This runtime hands no reads in.
-                Effect::Read { .. } | Effect::ReadRefused { .. } => {}
+                Effect::Read { id, at } => {
+                    if let Some(job) = self.readers.take(id) {
+                        job.run(self.machine.state(), at);
+                    }
+                }
+                Effect::ReadRefused { id, reason } => {
+                    if let Some(job) = self.readers.take(id) {
+                        job.refuse(reason);
+                    }
+                }
                 Effect::TakeSnapshot { op } => {
                     let frozen = self.machine.freeze()?;
                     self.snapshots.write(op, frozen);
@@ -325,7 +378,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 continue;
             };
             let Some(waiting) = self.waiters.take(session, request) else { continue };
-            if let Some(to) = waiting.waiter.complete() {
+            if let Some(to) = waiting.waiter.complete(op) {
                 let same = waiting.checksum == checksum;
                 self.reply(to, if same { Ok(reply) } else { Err(RequestError::Conflict) })?;
             }
@@ -363,7 +416,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                     // Nonsense for a request; dropped, so that the client tries again.
                     Answer::Registered(_) => return Ok(()),
                 };
-                match waiter.complete() {
+                match waiter.complete(self.core.status().applied) {
                     Some(to) => self.reply(to, reply),
                     None => Ok(()),
                 }

@@ -21,6 +21,8 @@ pub(crate) struct Load {
     pub(crate) clients: u64,
     /// Whether one of the three replicas is down all the time.
     pub(crate) one_down: bool,
+    /// Linearizable reads of one row, instead of writes.
+    pub(crate) reads: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,10 +55,11 @@ const KEYS: u64 = 16_384;
 /// # Errors
 /// A request failed.
 pub(crate) async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
-    let Load { operations, clients, one_down } = load;
+    let Load { operations, clients, one_down, reads } = load;
     let replicas = if one_down { "two of three replicas" } else { "three replicas" };
+    let what = if reads { "linearizable reads" } else { "operations" };
     println!(
-        "{operations} operations (16-byte keys, 64-byte values, {KEYS} keys), {clients} clients, {replicas} in one process, in memory"
+        "{operations} {what} (16-byte keys, 64-byte values, {KEYS} keys), {clients} clients, {replicas} in one process, in memory"
     );
     let cluster = Cluster::in_process(3, Table::default).await?;
     let primary = cluster.primary().await?;
@@ -82,7 +85,12 @@ pub(crate) async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
                         state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     let mut key = [0; 16];
                     key[..8].copy_from_slice(&(state >> 33 & (KEYS - 1)).to_le_bytes());
-                    client.request(Put { key, value: ([number as u8; 32], [seed as u8; 32]) }).await?;
+                    if reads {
+                        client.read_linearizable(move |table| table.rows.get(&key).copied()).await?;
+                    } else {
+                        let value = ([number as u8; 32], [seed as u8; 32]);
+                        client.request(Put { key, value }).await?;
+                    }
                     if (number + 1) % (operations / 10).max(1) == 0 {
                         marks
                             .lock()

@@ -6,7 +6,7 @@ use super::{
     session::{Lane, Pumped, Session, Told},
 };
 use crate::{
-    ClientConfig, ReplyTo,
+    ClientConfig, ReplyTo, StateMachine,
     control::Control,
     door::{Door, DoorsView, Submission},
 };
@@ -28,9 +28,9 @@ pub(crate) enum Preference {
     Only(usize),
 }
 
-pub(super) struct Driver<R> {
-    session: Arc<Session<R>>,
-    doors: DoorsView<R>,
+pub(super) struct Driver<M: StateMachine> {
+    session: Arc<Session<M::Reply>>,
+    doors: DoorsView<M>,
     preference: Preference,
     home: usize,
     /// The replica that the client likes best, as far as it knows.
@@ -50,7 +50,7 @@ pub(super) struct Driver<R> {
     /// When there was an answer, or everything was sent again.
     last_sign: Instant,
     /// Takes errors for clients that the user's `Replies` answers.
-    custom: Option<mpsc::Sender<Control<R>>>,
+    custom: Option<mpsc::Sender<Control<M::Reply>>>,
 }
 
 /// After how many fruitless attempts another replica is tried.
@@ -61,7 +61,7 @@ const ATTEMPTS_AT_HOME: u32 = 2;
 const RETURN_AFTER: u32 = 10;
 
 /// Whatever ends the driver ends the session: nobody would keep its deadlines.
-impl<R> Drop for Driver<R> {
+impl<M: StateMachine> Drop for Driver<M> {
     fn drop(&mut self) {
         for (to, error) in self.session.close() {
             to.send(Err(error));
@@ -69,13 +69,13 @@ impl<R> Drop for Driver<R> {
     }
 }
 
-impl<R: Send + 'static> Driver<R> {
+impl<M: StateMachine> Driver<M> {
     pub(super) fn new(
-        session: Arc<Session<R>>,
-        doors: DoorsView<R>,
+        session: Arc<Session<M::Reply>>,
+        doors: DoorsView<M>,
         preference: Preference,
         config: ClientConfig,
-        custom: Option<mpsc::Sender<Control<R>>>,
+        custom: Option<mpsc::Sender<Control<M::Reply>>>,
     ) -> Self {
         let best = match preference {
             Preference::Replica(index) | Preference::Only(index) => Some(index),
@@ -130,7 +130,10 @@ impl<R: Send + 'static> Driver<R> {
     }
 
     /// Does what is due.
-    fn attend(&mut self, permit: Option<mpsc::OwnedPermit<Submission<R>>>) -> (Pumped, Vec<Told<R>>) {
+    fn attend(
+        &mut self,
+        permit: Option<mpsc::OwnedPermit<Submission<M::Reply>>>,
+    ) -> (Pumped, Vec<Told<M::Reply>>) {
         let session = self.session.clone();
         let now = Instant::now();
         let dead = session.state().lane().is_none_or(mpsc::Sender::is_closed);
@@ -249,7 +252,7 @@ impl<R: Send + 'static> Driver<R> {
     }
 
     /// Makes a replica the home; sends everything again if it is another one, or saw a view start.
-    fn settle(&mut self, home: usize, lane: Option<Lane<R>>, view: Option<ViewNumber>) {
+    fn settle(&mut self, home: usize, lane: Option<Lane<M::Reply>>, view: Option<ViewNumber>) {
         let old = {
             let mut state = self.session.state();
             let same_lane = match (state.lane(), &lane) {
@@ -265,6 +268,7 @@ impl<R: Send + 'static> Driver<R> {
         // Outside of the lock: the lane may hold waiters of this session.
         drop(old);
         self.home = home;
+        self.session.set_home(home);
         self.home_view = view;
         if self.best.is_none_or(|best| best == home) {
             self.return_at = None;
@@ -273,7 +277,7 @@ impl<R: Send + 'static> Driver<R> {
         }
     }
 
-    async fn tell(&self, told: Vec<Told<R>>) {
+    async fn tell(&self, told: Vec<Told<M::Reply>>) {
         for (to, error) in told {
             match (to, &self.custom) {
                 // A replica that is gone has nobody left to answer.
@@ -287,11 +291,12 @@ impl<R: Send + 'static> Driver<R> {
 }
 
 /// The latest view that an open door has seen start, and its primary.
-fn latest<R>(doors: &[Door<R>]) -> Option<(ViewNumber, ReplicaId)> {
+fn latest<M: StateMachine>(doors: &[Door<M>]) -> Option<(ViewNumber, ReplicaId)> {
     doors.iter().filter(|door| door.lane.is_some()).filter_map(|door| door.started).max()
 }
 
-fn next_open(home: usize, replicas: usize, open: impl Fn(usize) -> bool) -> Option<usize> {
+/// The next replica after `home` that is open; itself, if it is the only one.
+pub(super) fn next_open(home: usize, replicas: usize, open: impl Fn(usize) -> bool) -> Option<usize> {
     (1..=replicas).map(|step| (home + step) % replicas).find(|index| open(*index))
 }
 

@@ -3,6 +3,7 @@
 mod backoff;
 mod driver;
 mod queue;
+mod reads;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::{
     replies::Waiting,
 };
 use driver::Driver;
+use reads::Way;
 use session::Session;
 use std::{
     cell::Cell,
@@ -44,6 +46,7 @@ use tokio::{
 /// again, and may or may not be executed.
 pub struct Client<M: StateMachine> {
     shared: Arc<Shared<M::Reply>>,
+    way: Arc<Way<M>>,
     deadline: Duration,
 }
 
@@ -70,7 +73,7 @@ pub struct Ticket<R> {
 impl<M: StateMachine> Client<M> {
     pub(crate) fn start(
         config: &Config,
-        doors: DoorsView<M::Reply>,
+        doors: DoorsView<M>,
         preference: Preference,
         runtime: &Runtime,
         custom: Option<mpsc::Sender<Control<M::Reply>>>,
@@ -79,9 +82,14 @@ impl<M: StateMachine> Client<M> {
         let _entered = runtime.enter();
         let window = config.replicated.window as usize;
         let session = Session::new(window, config.limits.operation_bytes_max);
+        let only = match preference {
+            Preference::Only(index) => Some(index),
+            Preference::Primary | Preference::Replica(_) => None,
+        };
+        let way = Arc::new(Way { doors: doors.clone(), only, config: config.client });
         let driver = Driver::new(session.clone(), doors, preference, config.client, custom);
         let driver = runtime.spawn(driver.run()).abort_handle();
-        Self { shared: Arc::new(Shared { session, driver }), deadline: config.client.deadline }
+        Self { shared: Arc::new(Shared { session, driver }), way, deadline: config.client.deadline }
     }
 
     /// The same session, with another deadline for the requests of this clone. The default is [`ClientConfig::deadline`].
@@ -89,7 +97,7 @@ impl<M: StateMachine> Client<M> {
     /// [`ClientConfig::deadline`]: crate::ClientConfig::deadline
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { shared: self.shared.clone(), deadline }
+        Self { shared: self.shared.clone(), way: self.way.clone(), deadline }
     }
 
     /// Executes an operation on the group and waits for the reply.
@@ -213,7 +221,7 @@ impl<R> Future for Ticket<R> {
 
 impl<M: StateMachine> Clone for Client<M> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), deadline: self.deadline }
+        Self { shared: self.shared.clone(), way: self.way.clone(), deadline: self.deadline }
     }
 }
 

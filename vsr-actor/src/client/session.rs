@@ -7,14 +7,17 @@ use super::{
 use crate::{Outcome, ReplyTo, RequestError, config::entropy, door::Submission};
 use bytes::Bytes;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     time::Instant,
 };
-use vsr_core::{ClientId, Origin, Refusal, Request, RequestNumber, SessionId, checksum};
+use vsr_core::{ClientId, OpNumber, Origin, Refusal, Request, RequestNumber, SessionId, checksum};
 
 /// An error, and who must hear of it.
 pub(crate) type Told<R> = (ReplyTo<R>, RequestError);
@@ -28,6 +31,10 @@ pub(crate) struct Session<R> {
     /// A permit for each request of the window that is not in use.
     pub(super) room: Semaphore,
     pub(super) operation_bytes_max: usize,
+    /// The replica that reads go to first.
+    home: AtomicUsize,
+    /// The highest op that is known to the client.
+    seen: AtomicU64,
 }
 
 pub(super) struct State<R> {
@@ -80,6 +87,8 @@ impl<R> Session<R> {
             nudge: Notify::new(),
             room: Semaphore::new(window),
             operation_bytes_max,
+            home: AtomicUsize::new(0),
+            seen: AtomicU64::new(0),
         })
     }
 
@@ -113,7 +122,25 @@ impl<R> Session<R> {
         Ok(())
     }
 
-    pub(super) fn complete(&self, generation: u32, number: u64) -> Option<ReplyTo<R>> {
+    pub(super) fn home(&self) -> usize {
+        self.home.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_home(&self, home: usize) {
+        self.home.store(home, Ordering::Relaxed);
+    }
+
+    pub(super) fn seen(&self) -> OpNumber {
+        OpNumber(self.seen.load(Ordering::Acquire))
+    }
+
+    /// The client is about to be told something that was so at `op`.
+    pub(super) fn saw(&self, op: OpNumber) {
+        self.seen.fetch_max(op.0, Ordering::AcqRel);
+    }
+
+    /// The request was executed, at `op` or before.
+    pub(super) fn complete(&self, generation: u32, number: u64, op: OpNumber) -> Option<ReplyTo<R>> {
         let (to, freed) = {
             let mut state = self.state();
             if state.generation != generation {
@@ -124,6 +151,7 @@ impl<R> Session<R> {
             state.sent = state.sent.saturating_sub(freed);
             (to, freed)
         };
+        self.saw(op);
         if freed > 0 {
             self.room.add_permits(freed);
         }

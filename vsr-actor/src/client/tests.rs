@@ -84,7 +84,7 @@ fn a_request_that_is_too_large_for_the_home_leaves_and_the_session_goes_on() {
     let mut small = home.submit(5);
     let (number, waiter) = home.sent().pop().expect("it is sent, in the same session");
     assert_eq!(number, 1, "nobody saw the number before");
-    waiter.complete().expect("somebody waits").send(Ok(7));
+    waiter.complete(OpNumber(3)).expect("somebody waits").send(Ok(7));
     assert_eq!(small.try_recv(), Ok(Ok(7)));
 }
 
@@ -104,7 +104,7 @@ fn a_number_that_cannot_be_skipped_ends_the_session_but_its_request_is_not_sent_
     home.register(2);
     let (number, waiter) = home.sent().pop().expect("it is sent");
     assert_eq!(number, 1);
-    waiter.complete().expect("somebody waits").send(Ok(7));
+    waiter.complete(OpNumber(3)).expect("somebody waits").send(Ok(7));
     assert_eq!(next.try_recv(), Ok(Ok(7)));
 }
 
@@ -132,4 +132,19 @@ fn a_time_too_far_to_be_counted_is_late_enough() {
     let mut backoff = Backoff::new(config);
     backoff.grow();
     assert!(backoff.wait() >= Duration::MAX / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_knows_the_highest_op_of_its_replies() {
+    let mut fixture = Fixture::new();
+    let (first, second) = (fixture.submit(1), fixture.submit(1));
+    fixture.register(1);
+    let mut waiters = fixture.sent().into_iter().map(|(_, waiter)| waiter);
+    assert_eq!(fixture.session.seen(), OpNumber(0));
+    // The second from the session table of a replica that has applied more.
+    let (one, two) = (waiters.next().expect("sent"), waiters.next().expect("sent"));
+    two.complete(OpNumber(9)).expect("somebody waits").send(Ok(2));
+    one.complete(OpNumber(4)).expect("somebody waits").send(Ok(1));
+    assert_eq!((first.await, second.await), (Ok(Ok(1)), Ok(Ok(2))));
+    assert_eq!(fixture.session.seen(), OpNumber(9));
 }

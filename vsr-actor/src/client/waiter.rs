@@ -3,7 +3,7 @@
 use super::session::{Session, Told};
 use crate::ReplyTo;
 use std::sync::Arc;
-use vsr_core::{Refusal, SessionId};
+use vsr_core::{OpNumber, Refusal, SessionId};
 
 /// The claim of one copy of a request, or of a registration, to an answer. A waiter that is dropped says that its copy is lost.
 pub(crate) struct Waiter<R> {
@@ -30,9 +30,9 @@ impl<R> Waiter<R> {
         self.taken = true;
     }
 
-    /// The request is executed. Whom to tell; nobody, if another copy brought the reply or the caller was told something else.
-    pub(crate) fn complete(mut self) -> Option<ReplyTo<R>> {
-        self.session.take()?.complete(self.generation, self.number)
+    /// The request is executed, at `op` or before. Whom to tell; nobody, if another copy brought the reply or the caller was told something else.
+    pub(crate) fn complete(mut self, op: OpNumber) -> Option<ReplyTo<R>> {
+        self.session.take()?.complete(self.generation, self.number, op)
     }
 
     /// The replica did not take the copy, and might take another one later.

@@ -8,6 +8,12 @@ pub(crate) struct Journal {
     items: Vec<u64>,
 }
 
+impl Journal {
+    pub(crate) fn items(&self) -> &[u64] {
+        &self.items
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
     /// Keep this; the reply is how many there are.

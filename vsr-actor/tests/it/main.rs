@@ -7,6 +7,7 @@ mod failover;
 mod history;
 mod outcomes;
 mod panics;
+mod reads;
 mod recovery;
 mod replica;
 mod restarts;
