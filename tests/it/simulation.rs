@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     io::{self, Read, Write},
     process::Command,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use vsr_actor::{Frozen, Payload, PayloadError, Snapshot, linearizability::Model, prelude::*};
 use vsr_test::{Failure, Faults, Prng, Report, Simulation};
@@ -650,4 +653,26 @@ fn a_large_state_takes_no_longer_than_patience_lasts() {
     let simulation = Simulation::new(1, || Large(vec![7; 1 << 17])).workload(order).seeds(8);
     let report = simulation.run().unwrap();
     assert!(report.snapshots_installed > 0, "{report}");
+}
+
+#[test]
+fn a_snapshot_that_shows_later_changes_is_found() {
+    #[derive(Default)]
+    struct Shared(Arc<AtomicU64>);
+    impl Snapshot for Shared {
+        fn snapshot(&self) -> Frozen {
+            // Read when it is written out, not now.
+            let number = Arc::clone(&self.0);
+            Frozen::new(move |to: &mut dyn Write| to.write_all(&number.load(Ordering::Relaxed).to_le_bytes()))
+        }
+        fn restore(&mut self, from: &mut dyn Read) -> io::Result<()> {
+            let mut number = [0; 8];
+            from.read_exact(&mut number)?;
+            self.0 = Arc::new(u64::from_le_bytes(number).into());
+            Ok(())
+        }
+    }
+    machine!(Shared, |this, _commit, _order| Receipt::Amount(this.0.fetch_add(1, Ordering::Relaxed)));
+    let failure = wrong(Shared::default);
+    assert_eq!(failure.property, "snapshot", "{failure}");
 }

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
 };
-use vsr_actor::{Commit, Payload, StateMachine};
+use vsr_actor::{Commit, Frozen, Payload, StateMachine};
 use vsr_core::Entry;
 
 pub(super) struct Actor<M: StateMachine> {
@@ -20,7 +20,7 @@ pub(super) struct Actor<M: StateMachine> {
 }
 
 /// What a machine shows after an operation.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) reply: Bytes,
     pub(super) digest: Option<u128>,
@@ -46,13 +46,9 @@ impl<M: StateMachine> Actor<M> {
         Ok(())
     }
 
-    /// The state as bytes, at some moment.
-    pub(super) fn snapshot_at(&self, when: &str) -> Result<Bytes, Violation> {
-        let mut bytes = Vec::new();
-        let written = called(|| self.machine.snapshot().write(&mut bytes), || format!("snapshot, {when}"))?;
-        written
-            .map_err(|error| Violation::new("snapshot", format!("it cannot be written, {when}: {error}")))?;
-        Ok(bytes.into())
+    /// A view of the state at some moment.
+    pub(super) fn freeze(&self, when: &str) -> Result<Frozen, Violation> {
+        called(|| self.machine.snapshot(), || format!("snapshot, {when}"))
     }
 
     /// Takes over the bytes of a snapshot.
@@ -93,7 +89,7 @@ impl<M: StateMachine> Hosted for Actor<M> {
     }
 
     fn snapshot(&self) -> Result<Bytes, Violation> {
-        self.snapshot_at("for a replica")
+        write(self.freeze("for a replica")?, "for a replica")
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), Violation> {
@@ -121,6 +117,14 @@ impl<M: StateMachine> fmt::Debug for Actor<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(type_name::<M>())
     }
+}
+
+/// Writes a view of a state out.
+pub(super) fn write(frozen: Frozen, when: &str) -> Result<Bytes, Violation> {
+    let mut bytes = Vec::new();
+    let written = called(|| frozen.write(&mut bytes), || format!("Frozen::write, {when}"))?;
+    written.map_err(|error| Violation::new("snapshot", format!("it cannot be written, {when}: {error}")))?;
+    Ok(bytes.into())
 }
 
 /// Reads a payload as clients and replicas do.

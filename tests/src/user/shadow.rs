@@ -1,18 +1,19 @@
 //! The machine with which all replicas are compared. Beside it a second one lives from snapshot to snapshot: it is restored
-//! again and again, each time from its own snapshot, and must never be told from the first.
+//! again and again, each time from its own snapshot, which is written out when the state has moved on, and must never be told from
+//! the first.
 
 use super::{
-    actor::{Actor, Shown, decode},
+    actor::{Actor, Shown, decode, write},
     parts::{Parts, Specification},
 };
 use crate::{checkers::Violation, subject::Hosted};
 use bytes::Bytes;
 use std::{any::type_name, fmt, rc::Rc};
-use vsr_actor::{Commit, Payload, StateMachine};
+use vsr_actor::{Commit, Frozen, Payload, StateMachine};
 use vsr_core::{Entry, OpNumber};
 
-/// The second machine is restored after so many operations.
-const RESTORE_EVERY: u64 = 5;
+/// A snapshot is taken after so many operations, and written out when the next is taken.
+const SNAPSHOT_EVERY: u64 = 5;
 /// How many machines are asked for their opinion when two differ: the order of a small map may be the same by chance.
 const OPINIONS: usize = 8;
 
@@ -25,9 +26,12 @@ pub(super) struct Shadow<M: StateMachine> {
     /// Has the state of the last snapshot but one.
     used: Option<Actor<M>>,
     restored_at: OpNumber,
+    /// The latest snapshot, not written out yet.
+    frozen: Option<Frozen>,
+    frozen_at: OpNumber,
     specification: Option<Box<Specification<M>>>,
-    /// All that was executed.
-    history: Vec<(Entry, usize)>,
+    /// All that was executed, and what came of it.
+    history: Vec<(Entry, usize, Shown)>,
 }
 
 impl<M: StateMachine> Shadow<M> {
@@ -37,6 +41,8 @@ impl<M: StateMachine> Shadow<M> {
             second: None,
             used: None,
             restored_at: OpNumber(0),
+            frozen: None,
+            frozen_at: OpNumber(0),
             specification: parts.specification.as_ref().map(|begin| begin()),
             history: Vec::new(),
             parts: Rc::clone(parts),
@@ -75,20 +81,21 @@ impl<M: StateMachine> Shadow<M> {
     }
 
     /// The restored machine must do what the other did.
-    fn check_restored(&mut self, entry: &Entry, index: usize, shown: &Shown) -> Result<(), Violation> {
+    fn check_restored(&mut self, position: usize) -> Result<(), Violation> {
         let Some(second) = &mut self.second else { return Ok(()) };
-        let other = second.show(entry, index);
-        if other.as_ref().is_ok_and(|other| other == shown) {
+        let (entry, index, shown) = self.history[position].clone();
+        let other = second.show(&entry, index);
+        if other.as_ref().is_ok_and(|other| *other == shown) {
             return Ok(());
         }
-        let what = self.what(entry, index);
-        if let Some(other) = self.dissent(shown)? {
-            let difference = self.difference(shown, &other);
+        let what = self.what(&entry, index);
+        if let Some(other) = self.dissent(position)? {
+            let difference = self.difference(&shown, &other);
             let what = format!("{what}, on two machines that executed the same operations: {difference}");
             return Err(Violation::new("determinism", what));
         }
         let difference = match other {
-            Ok(other) => self.difference(shown, &other),
+            Ok(other) => self.difference(&shown, &other),
             Err(violation) => violation.to_string(),
         };
         let text = format!(
@@ -100,11 +107,12 @@ impl<M: StateMachine> Shadow<M> {
     }
 
     /// What another machine shows that executed the same operations and was never restored, if that is something else.
-    fn dissent(&self, shown: &Shown) -> Result<Option<Shown>, Violation> {
+    fn dissent(&self, position: usize) -> Result<Option<Shown>, Violation> {
+        let (_, _, shown) = &self.history[position];
         for _ in 0..OPINIONS {
             let mut other = Actor::new(&self.parts);
             let mut last = None;
-            for (entry, index) in &self.history {
+            for (entry, index, _) in &self.history[..=position] {
                 last = Some(other.show(entry, *index)?);
             }
             if last.as_ref() != Some(shown) {
@@ -125,12 +133,11 @@ impl<M: StateMachine> Shadow<M> {
         }
     }
 
-    fn restore_second(&mut self, op: OpNumber) -> Result<(), Violation> {
-        let when = format!("after {op}");
-        let state = match &self.second {
-            Some(second) => second.snapshot_at(&format!("of a restored machine, {when}"))?,
-            None => self.first.snapshot_at(&when)?,
-        };
+    /// Restores the second machine from the latest snapshot, and lets it execute what was executed since.
+    fn restore_second(&mut self) -> Result<(), Violation> {
+        let Some(frozen) = self.frozen.take() else { return Ok(()) };
+        let when = format!("of {}", self.frozen_at);
+        let state = write(frozen, &when)?;
         let restored = |mut machine: Actor<M>| {
             machine.restore_at(&state, &when)?;
             Ok(machine)
@@ -143,14 +150,16 @@ impl<M: StateMachine> Shadow<M> {
             restored(Actor::new(&self.parts))?
         };
         self.second = Some(second);
-        self.restored_at = op;
-        Ok(())
+        self.restored_at = self.frozen_at;
+        let after =
+            |(entry, index, _): &(Entry, usize, Shown)| Commit::of(entry, *index).op > self.restored_at;
+        let since = self.history.iter().position(after).unwrap_or(self.history.len());
+        (since..self.history.len()).try_for_each(|position| self.check_restored(position))
     }
 }
 
 impl<M: StateMachine> Hosted for Shadow<M> {
     fn apply(&mut self, entry: &Entry, index: usize) -> Result<Bytes, Violation> {
-        self.history.push((entry.clone(), index));
         let wanted = self.first.next_tick()?;
         let shown = self.first.show(entry, index)?;
         let commit = Commit::of(entry, index);
@@ -162,11 +171,16 @@ impl<M: StateMachine> Hosted for Shadow<M> {
                 format!("{}: handle_tick leaves next_tick at {wanted:?}: no other tick will come", commit.op);
             return Err(Violation::new("tick", text));
         }
-        self.check_restored(entry, index, &shown)?;
-        if commit.op.0 >= self.restored_at.0 + RESTORE_EVERY {
-            self.restore_second(commit.op)?;
+        let reply = shown.reply.clone();
+        self.history.push((entry.clone(), index, shown));
+        self.check_restored(self.history.len() - 1)?;
+        if commit.op.0 >= self.frozen_at.0 + SNAPSHOT_EVERY {
+            self.restore_second()?;
+            let when = format!("after {}", commit.op);
+            self.frozen = Some(self.second.as_ref().unwrap_or(&self.first).freeze(&when)?);
+            self.frozen_at = commit.op;
         }
-        Ok(shown.reply)
+        Ok(reply)
     }
 
     fn next_tick(&self) -> Result<Option<u64>, Violation> {
