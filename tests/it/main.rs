@@ -1,6 +1,7 @@
 //! The project's tests of the protocol, in one binary.
 
 mod codec;
+mod exploration;
 mod rules;
 mod scenarios;
 mod seeds;

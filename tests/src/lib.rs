@@ -7,6 +7,7 @@
 //! - [`scenario`] runs a text: nothing happens in it but what the text says.
 //! - [`simulation`] runs a seed: everything may happen, and the checkers watch.
 //! - [`rules`] lists the rules of the protocol and what proves each.
+//! - [`explore`] takes every step from every state of a small group, as far as memory allows.
 //! - [`mutants`] proves that both are alive: each rule of the protocol can be switched off, and then its scenario must fail.
 
 #![deny(missing_docs)]
@@ -14,11 +15,13 @@
 pub mod checkers;
 pub mod client;
 pub mod disk;
+pub mod explore;
 mod faults;
 pub mod host;
 pub mod machine;
 pub mod mutants;
 pub mod prng;
+pub mod process;
 pub mod rules;
 pub mod scenario;
 pub mod simulation;

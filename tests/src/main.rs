@@ -16,6 +16,7 @@ use std::{
 use vsr_core::Mutation;
 use vsr_test::{
     disk::{StorageMutation, Switches},
+    explore,
     mutants::{HEAD, HEAD_WITH_SEEDS, MUTANTS, row, search},
     simulation::{Options, Report, Telling, Totals, run},
 };
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long)]
         coverage: bool,
     },
+    /// Takes every step from every state of a small group, as far as it is told to.
+    Explore(explore::Arguments),
     /// Switches off one rule after the other; each time its test must fail, and for the right reason.
     Mutants {
         /// Only this switch.
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
             }
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
+        Command::Explore(arguments) => arguments.run(),
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),

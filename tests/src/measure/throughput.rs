@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use vsr_actor::{Cluster, Commit, StateMachine};
+use vsr_test::process::resident_kib;
 
 /// What is done, and by how many.
 #[derive(Clone, Copy, Debug)]
@@ -128,11 +129,4 @@ fn report(operations: u64, marks: &[(Duration, Option<u64>)]) {
     if let (Some((_, Some(first))), Some((_, Some(last)))) = (marks.first(), marks.last()) {
         println!("memory at the end / after the first tenth: {:.2}", *last as f64 / *first as f64);
     }
-}
-
-/// Resident memory of this process, where the system tells.
-fn resident_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }

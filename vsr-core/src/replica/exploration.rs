@@ -1,7 +1,11 @@
 //! What an exhaustive search needs of a replica: to know a state when it comes again, and to be the one who says what a clock does.
 
 use super::{Mode, Replica};
-use crate::{id::Time, rng::Rng};
+use crate::{
+    id::{Nonce, OpNumber, Time},
+    rng::Rng,
+};
+use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 /// The two clocks of a replica.
@@ -56,6 +60,21 @@ impl Replica {
         (log, commit, commits, sessions, snapshot).hash(hasher);
         (votes, transfer, incoming, arrived, served, durability, credits, reads).hash(hasher);
         (timers.failure_at.is_some(), next_tick, leaving, appended).hash(hasher);
+    }
+
+    /// The question whose answer it waits for; answers to any other are ignored.
+    #[must_use]
+    pub fn question(&self) -> Option<Nonce> {
+        self.transfer.as_ref().map(|transfer| transfer.nonce())
+    }
+
+    /// What the primary of a view knows each replica to hold: less is nothing new to it.
+    #[must_use]
+    pub fn acknowledged(&self) -> Vec<OpNumber> {
+        match &self.mode {
+            Mode::Primary(primary) => primary.acknowledged().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// From here on, what looks random comes from `seed`: with one made of the state, equal states draw equal numbers.

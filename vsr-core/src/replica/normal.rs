@@ -64,6 +64,11 @@ pub(crate) struct Backup {
 }
 
 impl Primary {
+    #[cfg(feature = "inject")]
+    pub(super) fn acknowledged(&self) -> impl Iterator<Item = OpNumber> + '_ {
+        self.progress.iter().map(|progress| progress.acked)
+    }
+
     pub(crate) fn pipeline_bytes(&self) -> usize {
         self.pipeline_bytes
     }

@@ -81,6 +81,11 @@ impl Transfer {
         if self.staged.op() > before { Added::Entries } else { Added::Nothing }
     }
 
+    #[cfg(feature = "inject")]
+    pub(super) fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
     /// Lets the question be due again.
     #[cfg(feature = "inject")]
     pub(super) fn asked_long_ago(&mut self) {
