@@ -4,7 +4,7 @@
 mod measure;
 
 use clap::{Parser, Subcommand};
-use measure::{Load, failover, throughput};
+use measure::{Load, failover, linearizability, steps, throughput};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -50,6 +50,9 @@ enum Command {
         /// Shows how often each path was taken.
         #[arg(long)]
         coverage: bool,
+        /// Prints the hash of each seed's trace, to be compared with that of another run or build.
+        #[arg(long)]
+        hashes: bool,
     },
     /// Takes every step from every state of a small group, as far as it is told to.
     Explore(explore::Arguments),
@@ -83,6 +86,18 @@ enum Command {
         #[arg(long)]
         reads: bool,
     },
+    /// Steps of the core a second in one thread, with invariants and without.
+    Steps {
+        /// How many seeds, from 1 on.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+        seeds: u64,
+    },
+    /// How long it takes to check histories of 10 000 operations.
+    Linearizability {
+        /// How many.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+        histories: u64,
+    },
     /// Runs scenario files and prints them as they come out.
     Scenario {
         /// The files.
@@ -93,7 +108,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Simulate { seeds, seed, replicas, view_durable, mutate, coverage } => {
+        Command::Simulate { seeds, seed, replicas, view_durable, mutate, coverage, hashes } => {
             let mut options = Options { replicas, view_durable, ..Options::default() };
             if let Some(name) = &mutate
                 && !switch_off(name, &mut options)
@@ -106,9 +121,14 @@ fn main() -> ExitCode {
                 );
                 return ExitCode::from(2);
             }
+            if hashes {
+                return print_hashes(seed.unwrap_or(1), seeds, options);
+            }
             simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
         }
         Command::Explore(arguments) => arguments.run(),
+        Command::Steps { seeds } => printed(steps(seeds)),
+        Command::Linearizability { histories } => printed(linearizability(histories)),
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
@@ -119,10 +139,13 @@ fn main() -> ExitCode {
 }
 
 fn measured(work: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) -> ExitCode {
-    let result = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => Err(error.into()),
-    };
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => printed(runtime.block_on(work)),
+        Err(error) => printed(Err(error.into())),
+    }
+}
+
+fn printed(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -247,6 +270,19 @@ fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Op
     }
     println!("again: {replay}");
     ExitCode::FAILURE
+}
+
+fn print_hashes(first: u64, seeds: u64, options: Options) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for seed in first..first.saturating_add(seeds) {
+        let report = run(seed, options);
+        println!("{seed} {:016x}", report.trace_hash);
+        if let Some(violation) = report.violation {
+            println!("seed {seed}: {violation}");
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
 }
 
 fn print_totals(totals: &Totals, elapsed: f64, coverage: bool) {

@@ -2,7 +2,11 @@
 //! Nothing here asserts a time; the machine decides those.
 
 mod failover;
+mod linearizability;
+mod steps;
 mod throughput;
 
 pub(crate) use failover::failover;
+pub(crate) use linearizability::linearizability;
+pub(crate) use steps::steps;
 pub(crate) use throughput::{Load, throughput};

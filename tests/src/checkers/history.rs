@@ -41,6 +41,14 @@ impl Histories {
         self.ops.get(op.0 as usize)?.as_ref().map(|executed| &executed.reply)
     }
 
+    /// Counts an operation once, and looks no further.
+    pub(super) fn count(&mut self, op: OpNumber) {
+        if op > self.last {
+            self.last = op;
+            self.count += 1;
+        }
+    }
+
     pub(super) fn on_apply(
         &mut self,
         replica: usize,

@@ -56,6 +56,8 @@ pub struct Options {
     pub mutations: Mutations,
     /// Rules of the storage that are switched off.
     pub storage: StorageMutations,
+    /// Nobody looks: no property is checked. How fast the simulation itself is.
+    pub unchecked: bool,
     /// What is kept of the trace.
     pub telling: Telling,
 }
@@ -84,6 +86,7 @@ impl Default for Options {
             faults: Faults::default(),
             mutations: Mutations::default(),
             storage: StorageMutations::default(),
+            unchecked: false,
             telling: Telling::Nothing,
         }
     }
@@ -179,6 +182,7 @@ impl Course {
         };
         let configs = swarm.configs(options.mutations);
         let mut world = World::new(configs, swarm.storage, trace, prng.bits(), &subject);
+        world.checkers.unchecked = options.unchecked;
         let mode = if swarm.forgets { StorageMode::ViewDurable } else { StorageMode::Durable };
         world.equip(mode, options.storage);
         let site = |prng: &mut Prng| Site {
