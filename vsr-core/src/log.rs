@@ -139,10 +139,22 @@ impl Log {
     }
 
     fn index_of(&self, op: OpNumber) -> Option<usize> {
-        if op <= self.base.op || op > self.op() {
+        let end = self.op();
+        if op <= self.base.op || op > end {
             return None;
         }
-        Some(self.entries.partition_point(|entry| entry.last() < op))
+        // Every entry holds at least one operation: that leaves few places near the ends of the log, where most are looked for.
+        let mut low = self.entries.len().saturating_sub((end.0 - op.0) as usize + 1);
+        let mut high = (self.entries.len() - 1).min((op.0 - self.base.op.0 - 1) as usize);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.entries[middle].last() < op {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Some(low)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What will happen, in order of time; what happens at the same time keeps its order.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap};
 use vsr_core::{Message, OpNumber, Request, WriteId};
 
 /// Something that will happen.
@@ -43,49 +43,31 @@ impl Event {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Scheduled {
-    at: u64,
-    sequence: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    /// The earliest is the greatest: the heap gives out the greatest first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
-    }
-}
-
-/// The future.
+/// The future. The heap orders small keys; events are large, and stay where they are until their time has come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    heap: BinaryHeap<Scheduled>,
+    /// Time, number, place in `events`.
+    heap: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
     sequence: u64,
 }
 
 impl Queue {
     pub(super) fn at(&mut self, at: u64, event: Event) {
         self.sequence += 1;
-        self.heap.push(Scheduled { at, sequence: self.sequence, event });
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
+        self.heap.push(Reverse((at, self.sequence, place)));
     }
 
     pub(super) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|scheduled| (scheduled.at, scheduled.event))
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        Some((at, self.events[place].take()?))
     }
 
     pub(super) fn len(&self) -> usize {

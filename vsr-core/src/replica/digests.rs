@@ -27,7 +27,7 @@ pub(crate) struct Digests {
     due: VecDeque<OpNumber>,
     /// The newest, in order of their ops.
     own: VecDeque<Digest>,
-    /// What each replica told last.
+    /// What each replica told last, in order of the ops.
     peers: Vec<Peer>,
     tellings_left: u8,
 }
@@ -96,7 +96,8 @@ impl Digests {
 
 impl Peer {
     fn at(&self, op: OpNumber) -> Option<&Digest> {
-        self.told.iter().find(|digest| digest.op == op)
+        let index = self.told.binary_search_by_key(&op, |digest| digest.op).ok()?;
+        Some(&self.told[index])
     }
 }
 
@@ -146,7 +147,11 @@ impl Replica {
         }
         let mut first = vec![None; peers.len()];
         let mut outvoted = None;
-        for digest in &self.digests.own {
+        let Digests { own, peers, .. } = &self.digests;
+        let in_doubt = |digest: &&Digest| {
+            peers.iter().any(|peer| peer.at(digest.op).is_some_and(|said| said != *digest))
+        };
+        for digest in own.iter().filter(in_doubt) {
             let (together, differ) = self.digests.others_at(digest);
             for peer in differ {
                 first[peer].get_or_insert(digest.op);
