@@ -151,9 +151,9 @@ impl<M: StateMachine> Shadow<M> {
         };
         self.second = Some(second);
         self.restored_at = self.frozen_at;
-        let after =
-            |(entry, index, _): &(Entry, usize, Shown)| Commit::of(entry, *index).op > self.restored_at;
-        let since = self.history.iter().position(after).unwrap_or(self.history.len());
+        let before =
+            |(entry, index, _): &(Entry, usize, Shown)| Commit::of(entry, *index).op <= self.restored_at;
+        let since = self.history.partition_point(before);
         (since..self.history.len()).try_for_each(|position| self.check_restored(position))
     }
 }
