@@ -123,7 +123,7 @@ impl Payload for Raw {
     }
 }
 
-/// A consistent view of the state, taken between two operations; writing it out may happen later and elsewhere.
+/// A consistent view of the state, taken between two operations. It is written out on a thread of its own while the state changes.
 pub struct Frozen(Box<WriteState>);
 
 type WriteState = dyn FnOnce(&mut dyn io::Write) -> io::Result<()> + Send;
@@ -151,8 +151,13 @@ impl fmt::Debug for Frozen {
 
 /// The state as bytes. Free for a type that is `Serialize + DeserializeOwned`; a type with a format of its own implements this and
 /// must not derive both serde traits.
+///
+/// The free one encodes the whole state in [`snapshot`](Self::snapshot), on the replica's task, which does nothing else meanwhile: no
+/// heartbeat, no commit. A state that takes a good part of a heartbeat interval to encode should implement this trait itself and freeze
+/// what it shares: keep its parts in `Arc`s, clone those in `snapshot`, write them out in the [`Frozen`], and change them with
+/// `Arc::make_mut`, which copies a part only while a snapshot holds it.
 pub trait Snapshot: Send + 'static {
-    /// A view of the state as it is now.
+    /// A view of the state as it is now. Called on the replica's task: it should cost next to nothing.
     fn snapshot(&self) -> Frozen;
 
     /// Takes over a state that [`snapshot`](Self::snapshot) wrote, in place: what is not state (handles, caches) may stay.

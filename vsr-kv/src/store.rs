@@ -1,5 +1,6 @@
 //! The replicated state: byte strings by byte strings, and what each operation does to them.
 
+mod map;
 mod operation;
 mod reply;
 mod snapshot;
@@ -9,7 +10,7 @@ pub use operation::{Condition, Operation};
 pub use reply::{Reply, StoreError, Type};
 
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use map::Map;
 use vsr_actor::{Commit, StateMachine};
 
 /// The longest value.
@@ -20,10 +21,10 @@ pub const REPLY_BYTES_MAX: usize = 2 << 20;
 
 /// The state machine behind the server.
 ///
-/// Keys are sorted, so that two stores with the same content write the same snapshot.
+/// Two stores with the same content write the same snapshot.
 #[derive(Debug, Default)]
 pub struct Store {
-    values: BTreeMap<Bytes, Bytes>,
+    values: Map,
 }
 
 impl StateMachine for Store {
@@ -64,10 +65,10 @@ impl Store {
             Operation::GetMany { keys } => self.get_many(&keys),
             Operation::SetMany { pairs } => self.set_many(&pairs),
             Operation::Delete { keys } => {
-                length(keys.iter().filter(|key| self.values.remove(*key).is_some()).count())
+                length(keys.iter().filter(|key| self.values.remove(key).is_some()).count())
             }
             Operation::Exists { keys } => {
-                length(keys.iter().filter(|key| self.values.contains_key(*key)).count())
+                length(keys.iter().filter(|key| self.values.contains_key(key)).count())
             }
             Operation::Length { key } => length(self.values.get(&key).map_or(0, Bytes::len)),
             Operation::Append { key, value } => self.append(&key, &value),
@@ -95,9 +96,7 @@ impl Store {
         let value = own(value);
         match self.values.get_mut(key) {
             Some(place) => *place = value,
-            None => {
-                self.values.insert(own(key), value);
-            }
+            None => self.values.insert(own(key), value),
         }
         Ok(())
     }

@@ -11,4 +11,5 @@ mod reads;
 mod recovery;
 mod replica;
 mod restarts;
+mod snapshots;
 mod ticks;

@@ -76,3 +76,32 @@ pub(super) fn restore_log(snapshot: Point, entries: Vec<Entry>) -> Result<Log, S
         _ => Err(StartError::Broken { at: snapshot.op, what: "snapshot and log do not meet" }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::ReplicatedLimits,
+        id::{EpochNumber, Hash},
+        snapshot::Replicated,
+    };
+    use bytes::Bytes;
+
+    #[test]
+    fn a_snapshot_of_the_storage_must_be_readable_and_of_the_same_membership() {
+        let limits = ReplicatedLimits::default();
+        let membership = |epoch| Membership { epoch: EpochNumber(epoch), members: Vec::new(), limits };
+        let at = Point { op: OpNumber(3), hash: Hash(1), timestamp: 1 };
+        let snapshot = |protocol| Snapshot::new(at, protocol, Bytes::new().into());
+        let replicated =
+            Replicated { membership: membership(0), sessions: Sessions::new(limits), replies: 4 };
+        let good = snapshot(replicated.encode());
+        let restored = restore_replicated(&good, Some(&membership(0))).expect("it is this group's");
+        assert_eq!(restored, (Sessions::new(limits), 4));
+        let broken = |what| Err(StartError::Broken { at: OpNumber(3), what });
+        let other = restore_replicated(&good, Some(&membership(1)));
+        assert_eq!(other, broken("the snapshot is of another membership"));
+        let unreadable = restore_replicated(&snapshot(Bytes::from_static(b"?")), Some(&membership(0)));
+        assert_eq!(unreadable, broken("the snapshot cannot be read"));
+    }
+}

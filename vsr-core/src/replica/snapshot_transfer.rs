@@ -225,3 +225,86 @@ impl Replica {
         self.arrived.take_if(|arrived| arrived.snapshot.op() <= commit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, ReplicatedLimits},
+        configuration::{Member, Membership},
+        id::{EpochNumber, Hash as LogHash, Incarnation, Now, ReplicaId},
+        input::Restored,
+        log::Point,
+        session::Sessions,
+        snapshot::Replicated,
+    };
+    use bytes::Bytes;
+
+    fn membership(incarnation: u64) -> Membership {
+        let limits = ReplicatedLimits::default();
+        let member = |id| Member { id: ReplicaId(id), incarnation: Incarnation(incarnation) };
+        Membership { epoch: EpochNumber(0), members: (0..3).map(member).collect(), limits }
+    }
+
+    /// One that belongs to the group of incarnation 1.
+    fn replica() -> Replica {
+        let mut config = Config::new(ReplicaId(0), (0..3).map(ReplicaId).collect());
+        config.limits.snapshot_bytes_max = 1 << 30;
+        let started = Replica::start(Now::default(), config, Restored::default(), &mut Vec::new());
+        let mut replica = started.expect("the configuration is valid");
+        replica.membership = Some(membership(1));
+        replica
+    }
+
+    fn snapshot(incarnation: u64) -> Snapshot {
+        let sessions = Sessions::new(ReplicatedLimits::default());
+        let protocol = Replicated { membership: membership(incarnation), sessions, replies: 0 }.encode();
+        let at = Point { op: OpNumber(7), hash: LogHash(8), timestamp: 9 };
+        Snapshot::new(at, protocol, Bytes::from_static(b"state").into())
+    }
+
+    /// Takes all pieces of a snapshot, and says what the last one led to.
+    fn take_all(replica: &mut Replica, snapshot: &Snapshot) -> Result<bool, Ignored> {
+        let first = snapshot.piece(0, 1 << 20);
+        assert!(matches!(replica.take_piece(1, &first), Ok(None)));
+        let last = snapshot.piece(snapshot.header().protocol_bytes, 1 << 20);
+        replica.take_piece(2, &last).map(|arrived| arrived.is_some())
+    }
+
+    #[test]
+    fn a_snapshot_of_another_membership_is_not_taken() {
+        let mut replica = replica();
+        assert_eq!(take_all(&mut replica, &snapshot(2)), Err(Ignored::OtherMembership));
+        assert!(replica.incoming.is_none(), "and its pieces are gone");
+        assert_eq!(take_all(&mut replica, &snapshot(1)), Ok(true));
+    }
+
+    #[test]
+    fn what_is_announced_allocates_nothing() {
+        let mut replica = replica();
+        let mut piece = snapshot(1).piece(0, 10);
+        piece.header.state_bytes = (1 << 30) - piece.header.protocol_bytes;
+        assert!(matches!(replica.take_piece(1, &piece), Ok(None)));
+        let incoming = replica.incoming.take().expect("it has begun");
+        assert!(incoming.bytes.capacity() < 1 << 10);
+        piece.header.state_bytes += 1;
+        assert_eq!(replica.take_piece(1, &piece).err(), Some(Ignored::TooLarge));
+        piece.header.state_bytes = u64::MAX;
+        assert_eq!(replica.take_piece(1, &piece).err(), Some(Ignored::Malformed));
+    }
+
+    #[test]
+    fn a_piece_that_reaches_beyond_its_snapshot_or_is_empty_is_malformed() {
+        let mut replica = replica();
+        let whole = snapshot(1);
+        let bytes = whole.header().bytes();
+        let mut beyond = whole.piece(bytes - 2, 10);
+        beyond.offset += 1;
+        assert_eq!(replica.take_piece(1, &beyond).err(), Some(Ignored::Malformed));
+        beyond.offset = u64::MAX;
+        assert_eq!(replica.take_piece(1, &beyond).err(), Some(Ignored::Malformed));
+        assert_eq!(replica.take_piece(1, &whole.piece(bytes, 10)).err(), Some(Ignored::Malformed));
+        assert_eq!(replica.take_piece(1, &whole.piece(5, 10)).err(), Some(Ignored::NothingNew));
+        assert!(replica.incoming.is_none());
+    }
+}

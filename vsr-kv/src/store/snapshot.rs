@@ -1,19 +1,20 @@
-//! The store as bytes: a version, a count, then keys and values in the order of the keys.
+//! The store as bytes: a version, a count, then keys and values in an order that follows from the keys alone.
 
-use super::{Store, VALUE_BYTES_MAX};
+use super::{
+    Store, VALUE_BYTES_MAX,
+    map::{Map, shard_of},
+};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use vsr_actor::{Frozen, Snapshot};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// A key cannot be longer than an operation, an entry of the map not longer than this.
 const PART_BYTES_MAX: usize = 16 * VALUE_BYTES_MAX;
 
 impl Snapshot for Store {
     fn snapshot(&self) -> Frozen {
-        // A map of its own, as the view must not change however late it is written; keys and values are shared, not copied. The
-        // replica writes it out at once, on its own task, and does nothing else meanwhile.
+        // A map of its own, as the view must not change however late it is written; what it shares is copied when it changes.
         let values = self.values.clone();
         Frozen::new(move |to| write(&values, to))
     }
@@ -24,11 +25,11 @@ impl Snapshot for Store {
     }
 }
 
-fn write(values: &BTreeMap<Bytes, Bytes>, to: &mut dyn Write) -> io::Result<()> {
+fn write(values: &Map, to: &mut dyn Write) -> io::Result<()> {
     let mut to = io::BufWriter::new(to);
     to.write_all(&[VERSION])?;
     to.write_all(&(values.len() as u64).to_le_bytes())?;
-    for (key, value) in values {
+    for (key, value) in values.iter() {
         for part in [key, value] {
             let length = u32::try_from(part.len()).map_err(io::Error::other)?;
             to.write_all(&length.to_le_bytes())?;
@@ -38,19 +39,22 @@ fn write(values: &BTreeMap<Bytes, Bytes>, to: &mut dyn Write) -> io::Result<()> 
     to.flush()
 }
 
-fn read(from: &mut dyn Read) -> io::Result<BTreeMap<Bytes, Bytes>> {
+fn read(from: &mut dyn Read) -> io::Result<Map> {
     let mut from = io::BufReader::new(from);
     let [version] = array(&mut from)?;
     if version != VERSION {
         return Err(invalid(format!("a snapshot of version {version}, this program reads {VERSION}")));
     }
     let count = u64::from_le_bytes(array(&mut from)?);
-    let mut values = BTreeMap::new();
+    let mut values = Map::default();
+    let mut last = None;
     for _ in 0..count {
         let (key, value) = (part(&mut from)?, part(&mut from)?);
-        if values.last_key_value().is_some_and(|(last, _)| *last >= key) {
+        let place = Some((shard_of(&key), key.clone()));
+        if place <= last {
             return Err(invalid("the keys of the snapshot are not in order".into()));
         }
+        last = place;
         values.insert(key, value);
     }
     match from.read(&mut [0])? {
