@@ -2,6 +2,7 @@
 
 use vsr_core::Mutation;
 use vsr_test::{
+    disk::StorageMutation,
     mutants::{MUTANTS, Switch, hunt},
     scenario,
 };
@@ -30,6 +31,10 @@ fn mutants_fail_their_scenarios() {
 fn every_mutation_has_a_scenario() {
     for mutation in Mutation::ALL {
         let named = MUTANTS.iter().any(|mutant| mutant.switch == Switch::Core(*mutation));
+        assert!(named, "{} is in no scenario", mutation.name());
+    }
+    for mutation in StorageMutation::ALL {
+        let named = MUTANTS.iter().any(|mutant| mutant.switch == Switch::Storage(*mutation));
         assert!(named, "{} is in no scenario", mutation.name());
     }
 }

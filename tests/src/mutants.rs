@@ -6,7 +6,7 @@ mod search;
 pub use hunt::{HEAD, HEAD_WITH_SEEDS, Outcome, hunt, row};
 pub use search::search;
 
-use crate::disk::{StorageMutation, StorageMutations, Switches};
+use crate::disk::{StorageMutation as Careless, StorageMutations, Switches};
 use vsr_core::{Mutation, Mutations};
 
 /// A rule, what is done without it, and who notices.
@@ -28,7 +28,7 @@ pub enum Switch {
     /// A rule of the core.
     Core(Mutation),
     /// A rule of the storage.
-    Storage(StorageMutation),
+    Storage(Careless),
 }
 
 /// The test that fails.
@@ -82,6 +82,13 @@ impl Killer {
 const fn mutant(rule: &'static str, mutation: Mutation, scenario: &'static str, kill: Kill) -> Mutant {
     Mutant { rule, switch: Switch::Core(mutation), killer: Killer::Scenario(scenario), kill }
 }
+
+const fn careless(rule: &'static str, mutation: Careless, scenario: &'static str, kill: Kill) -> Mutant {
+    Mutant { rule, switch: Switch::Storage(mutation), killer: Killer::Scenario(scenario), kill }
+}
+
+/// The storage does not hold what it said is durable.
+const WORD: Kill = Kill::Property("storage");
 
 const fn property(name: &'static str) -> Kill {
     Kill::Property(name)
@@ -555,4 +562,17 @@ pub const MUTANTS: &[Mutant] = &[
         claim("sent R0->R2 NewState op4"),
     ),
     mutant("B12", Mutation::GrowWithoutBound, "full_log_waits_for_the_snapshot", claim("not c1 6 answered")),
+    careless("F1", Careless::IgnoreFlush, "acknowledgement_waits_for_the_disk", property("J8 promises")),
+    careless("F5", Careless::CutCorruptTail, "corrupt_frame_is_no_vote_against_it", WORD),
+    careless("F5", Careless::CutWitnessed, "frame_that_a_later_one_has_witnessed_is_not_cut", WORD),
+    careless("F5", Careless::LostLogIsEmpty, "mangled_tail_is_a_lost_log", WORD),
+    careless("E1", Careless::SnapshotPointerFirst, "snapshot_is_flushed_before_it_is_named", WORD),
+    careless(
+        "F6",
+        Careless::RetryFailedFlush,
+        "failed_flush_is_not_repeated",
+        claim("R1 failed FlushFailed"),
+    ),
+    careless("F4", Careless::OneSlotCopy, "one_copy_of_the_record_is_enough", WORD),
+    careless("F4", Careless::SlotNotRepaired, "damaged_copy_of_the_record_is_repaired", claim("R2 view 1")),
 ];

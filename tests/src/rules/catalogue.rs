@@ -67,7 +67,7 @@ pub const RULES: &[Rule] = &[
     rule("F2", "Votes and timers are not kept over a crash; the commit-number is, in the writes."),
     rule("F3", "A replica goes on from its record and its log."),
     rule("F4", "Durable numbers never fall.").also(&["tests/it/seeds.rs: fixed_seeds_hold_all_properties"]),
-    later("F5", "A log that may have lost what was acknowledged is treated as lost.", "see the simulated disk"),
+    rule("F5", "A log that may have lost what was acknowledged is treated as lost."),
     rule("F6", "A storage that fails stops its replica.")
         .also(&["vsr-actor/tests/it/replica.rs: a_storage_that_fails_stops_the_replica_with_its_error"]),
     rule("F7", "An empty storage under a known name is refused, with what to do.")

@@ -2,7 +2,7 @@
 //!
 //! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`, `R0 log_ops 3`
 //! - `R0 time at least 10s`: that of its last durable operation, since the beginning.
-//! - `R0 status Normal` (or Bootstrapping, ViewChange, Recovering, Stopped, Down), `R0 primary`
+//! - `R0 status Normal` (or Bootstrapping, ViewChange, Recovering, Stopped, Down), `R0 primary`, `R0 failed DiskFull` (or FlushFailed, Unreadable)
 //! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
 //! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`, `snapshots discarded 0`: since the
@@ -76,6 +76,10 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
         ["stopped", reason] => {
             let found = host.stopped.as_ref().map(stop_name);
             Ok((found == Some(reason), format!("{found:?}")))
+        }
+        ["failed", wanted] => {
+            let found = host.failed().map(|failure| format!("{failure:?}"));
+            Ok((found.as_deref() == Some(wanted), format!("{found:?}")))
         }
         ["status", wanted] => {
             let found = match (&status, &host.stopped) {

@@ -1,7 +1,7 @@
 //! What can be told to happen, one command a line.
 
 use super::{
-    claims,
+    claims, disks,
     select::{Selector, replica},
     stage::{Flight, Stage},
 };
@@ -175,7 +175,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             quietly(stage, |stage| stage.run(time))
         }
         ["expect", ref claim @ ..] => claims::check(stage, claim),
-        _ => Err("what is that?".into()),
+        _ => disks::execute(stage, &words),
     }
 }
 

@@ -17,11 +17,15 @@
 //!   snapshot in it has another byte.
 //! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
 //! - `crash R0`, `lose R0` (a crash that takes the log), `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
+//! - `crash R1 torn`: of what was not flushed the first is cut, the rest lost; or it is `mangled` (and has its mark), `reordered` (lost, the rest is
+//!   there), or all is `kept`. `rot R1 frame put x 1`, `zero R1 frame put x 1`, `rot R1 copy 0` (of the record), `rot R1 snapshot`: noticed at
+//!   the next start. `flush-error R1`, `full R1`, `room R1`.
 //! - `settle`: all that is not held is delivered, until nothing is left. `run 2s`: time passes for all, too.
 //! - `expect [not] …`: see [`claims`].
 
 pub mod claims;
 mod commands;
+mod disks;
 mod reads;
 mod select;
 mod stage;
