@@ -4,7 +4,7 @@ use vsr_core::Mutation;
 use vsr_test::{
     disk::StorageMutation,
     mutants::{MUTANTS, Switch, hunt},
-    scenario,
+    scenario::{self, crashes},
 };
 
 #[test]
@@ -36,5 +36,14 @@ fn every_mutation_has_a_scenario() {
     for mutation in StorageMutation::ALL {
         let named = MUTANTS.iter().any(|mutant| mutant.switch == Switch::Storage(*mutation));
         assert!(named, "{} is in no scenario", mutation.name());
+    }
+}
+
+#[test]
+fn a_crash_before_any_effect_is_survived() {
+    for replica in 0..3 {
+        let effects =
+            crashes::everywhere(crashes::STORY, replica).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(effects > 100, "R{replica} does something in the story: {effects} effects");
     }
 }

@@ -18,6 +18,7 @@ use vsr_test::{
     disk::{StorageMutation, Switches},
     explore,
     mutants::{HEAD, HEAD_WITH_SEEDS, MUTANTS, row, search},
+    scenario::crashes,
     simulation::{Options, Report, Telling, Totals, run},
 };
 
@@ -98,6 +99,8 @@ enum Command {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
         histories: u64,
     },
+    /// Tells a story again and again, with a crash before each effect of each replica.
+    Crashes,
     /// Runs scenario files and prints them as they come out.
     Scenario {
         /// The files.
@@ -130,6 +133,7 @@ fn main() -> ExitCode {
         Command::Steps { seeds } => printed(steps(seeds)),
         Command::Linearizability { histories } => printed(linearizability(histories)),
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
+        Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
         Command::Bench { operations, clients, one_down, reads } => {
@@ -180,6 +184,19 @@ fn mutants(only: Option<&str>, seeds: Option<u64>) -> ExitCode {
     }
     println!("\n{} mutants, {survivors} survived or died of something else", chosen.len());
     if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn crash_everywhere() -> ExitCode {
+    for replica in 0..3 {
+        match crashes::everywhere(crashes::STORY, replica) {
+            Ok(effects) => println!("R{replica}: a crash before each of {effects} effects, all survived"),
+            Err(failure) => {
+                println!("{failure}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn scenarios(files: &[PathBuf]) -> ExitCode {

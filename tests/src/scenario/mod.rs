@@ -25,6 +25,7 @@
 
 pub mod claims;
 mod commands;
+pub mod crashes;
 mod disks;
 mod reads;
 mod select;
@@ -103,18 +104,22 @@ pub fn run(text: &str, switches: impl Into<Switches>) -> Result<String, Failure>
             continue;
         }
         steps += 1;
-        let result = catch_unwind(AssertUnwindSafe(|| commands::execute(&mut stage, line)));
-        let result = result.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-            Err(format!("panic: {}", text.unwrap_or_default()))
-        });
+        let result = guarded(|| commands::execute(&mut stage, line));
         result.map_err(|what| Failure { line: index + 1, steps, command: line.into(), what })?;
         for line in stage.take_transcript() {
             output += &format!("  {line}\n");
         }
     }
     Ok(output)
+}
+
+/// A panic is a failure like any other.
+fn guarded(act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
 }
 
 /// Runs a file, and compares its transcript, or writes it if `UPDATE_EXPECT` is set.
