@@ -1,5 +1,6 @@
 //! Fixed seeds hold all properties, take every path, and are the same every time.
 
+use vsr_core::{Mutation, Mutations};
 use vsr_test::simulation::{Options, Telling, Totals, run};
 
 const SEEDS: u64 = 30;
@@ -48,6 +49,19 @@ fn replicas_that_forget_hold_all_properties() {
         recovered += report.totals.coverage.of("Recovered");
     }
     assert!(recovered >= 10, "logs are lost, and come back");
+}
+
+#[test]
+fn what_is_given_up_never_comes_back() {
+    let options = Options { view_durable: true, too_many_losses: true, ..Options::default() };
+    for seed in 400..415 {
+        assert_eq!(run(seed, options).violation, None, "seed {seed}, with too many losses");
+    }
+    // Somebody would be given up too early among them.
+    let mutations = Mutations::default().with(Mutation::CountFetching);
+    let rash = Options { mutations, replicas: Some(3), ..options };
+    let noticed = (490..500).any(|seed| run(seed, rash).violation.is_some());
+    assert!(noticed, "a replica is given up that recovers, and nobody notices");
 }
 
 #[test]

@@ -45,6 +45,9 @@ enum Command {
         /// Every crash takes the log and leaves the record; each seed decides for itself if absent.
         #[arg(long)]
         view_durable: bool,
+        /// Any number of replicas may crash at once, even where that takes their logs; nobody waits for progress afterwards.
+        #[arg(long)]
+        too_many_losses: bool,
         /// Switches a rule off: see whether chance notices.
         #[arg(long)]
         mutate: Option<String>,
@@ -111,8 +114,17 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Simulate { seeds, seed, replicas, view_durable, mutate, coverage, hashes } => {
-            let mut options = Options { replicas, view_durable, ..Options::default() };
+        Command::Simulate {
+            seeds,
+            seed,
+            replicas,
+            view_durable,
+            too_many_losses,
+            mutate,
+            coverage,
+            hashes,
+        } => {
+            let mut options = Options { replicas, view_durable, too_many_losses, ..Options::default() };
             if let Some(name) = &mutate
                 && !switch_off(name, &mut options)
             {
@@ -278,6 +290,9 @@ fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Op
     let mut replay = format!("cargo run --release -p vsr-test -- simulate --seeds 1 --seed {}", failure.seed);
     if let Some(replicas) = options.replicas {
         replay += &format!(" --replicas {replicas}");
+    }
+    if options.too_many_losses {
+        replay += " --too-many-losses";
     }
     if options.view_durable {
         replay += " --view-durable";

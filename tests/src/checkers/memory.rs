@@ -1,18 +1,21 @@
 //! J12: a replica whose log is lost votes for nothing and vouches for nothing until another log is durable in its place; and it
-//! gives up only when too many are in the same state (rule F11).
+//! gives up only when too many are in the same state for good (rule F11).
 
 use super::Violation;
 use crate::{disk::Disk, host::Host};
-use vsr_core::{Body, Message, Standing, StopReason};
+use std::collections::BTreeSet;
+use vsr_core::{Body, Event, Message, ReplicaId, Standing, StopReason};
 
 #[derive(Debug)]
 pub(super) struct Memory {
     lost: Vec<bool>,
+    /// Of which it was said that they can never recover.
+    given_up: BTreeSet<ReplicaId>,
 }
 
 impl Memory {
     pub(super) fn new(replicas: usize) -> Self {
-        Self { lost: vec![false; replicas] }
+        Self { lost: vec![false; replicas], given_up: BTreeSet::new() }
     }
 
     pub(super) fn on_loss(&mut self, replica: usize, disk: &Disk) {
@@ -45,9 +48,18 @@ impl Memory {
         Err(Violation::new("J12 recovering", what))
     }
 
-    pub(super) fn on_stop(&self, reason: &StopReason) -> Result<(), Violation> {
+    pub(super) fn on_event(&self, replica: usize, event: &Event) -> Result<(), Violation> {
+        let recovered = matches!(event, Event::Recovered { .. });
+        if !(recovered && self.given_up.contains(&ReplicaId(replica as u32))) {
+            return Ok(());
+        }
+        Err(Violation::new("F11 stop", format!("replica {replica} was given up, and recovers")))
+    }
+
+    pub(super) fn on_stop(&mut self, reason: &StopReason) -> Result<(), Violation> {
         let StopReason::MemoryLost { recovering, needed, replicas } = reason else { return Ok(()) };
         let lost = self.lost.iter().filter(|lost| **lost).count();
+        self.given_up.extend(recovering);
         if replicas - lost < *needed && recovering.len() <= lost {
             return Ok(());
         }

@@ -181,10 +181,11 @@ impl Checkers {
             return Ok(());
         }
         self.sessions.on_event(event);
+        self.memory.on_event(replica, event)?;
         self.leadership.on_event(replica, boot, event)
     }
 
-    pub(crate) fn on_stop(&self, replica: usize, reason: &StopReason) -> Result<(), Violation> {
+    pub(crate) fn on_stop(&mut self, replica: usize, reason: &StopReason) -> Result<(), Violation> {
         if self.unchecked {
             return Ok(());
         }

@@ -80,7 +80,7 @@ impl Course {
     /// (rule F11).
     pub(super) fn can_spare(&self, replica: usize) -> bool {
         let disk = self.world.hosts[replica].disk();
-        !disk.forgets() || !disk.is_formed() || self.world.may_lose_memory(replica)
+        !self.swarm.spares || !disk.forgets() || !disk.is_formed() || self.world.may_lose_memory(replica)
     }
 
     pub(super) fn crash(&mut self, replica: usize) {

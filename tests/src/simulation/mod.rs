@@ -42,6 +42,8 @@ pub struct Options {
     pub replicas: Option<usize>,
     /// Every crash takes the log (VIEW-DURABLE), in every seed; else a seed decides for itself.
     pub view_durable: bool,
+    /// Any number of replicas may lose their logs at once. Then no progress is owed, and a run ends when its faults do.
+    pub too_many_losses: bool,
     /// How many clients; the seed decides if nobody else does.
     pub clients: Option<usize>,
     /// How many operations a run executes at least.
@@ -79,6 +81,7 @@ impl Default for Options {
         Self {
             replicas: None,
             view_durable: false,
+            too_many_losses: false,
             clients: None,
             operations: 100,
             operation_bytes_max: 256,

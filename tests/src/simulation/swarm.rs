@@ -22,6 +22,8 @@ pub(super) struct Swarm {
     pub(super) storage: Storage,
     /// Every crash takes the log; the record stays (VIEW-DURABLE).
     pub(super) forgets: bool,
+    /// At most a minority is without a log at one time.
+    pub(super) spares: bool,
     pub(super) storage_mean: u64,
     /// How long a snapshot takes to be written out.
     pub(super) snapshot_mean: u64,
@@ -99,6 +101,7 @@ impl Swarm {
             heartbeat_timeout,
             storage,
             forgets: prng.chance(300) || options.view_durable,
+            spares: !options.too_many_losses,
             snapshot_mean: heartbeat_interval * prng.pick(&[0, 1, 4, 12]),
             storage_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 1]),
             delay_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 2]),
