@@ -6,6 +6,9 @@ use std::{env, error::Error, fmt, path::Path, process::Command, thread};
 /// The variable that sets the seed, and makes it the only one.
 pub(super) const SEED_VARIABLE: &str = "VSR_SEED";
 
+/// What a state machine can do wrong.
+const USERS: [&str; 7] = ["determinism", "snapshot", "round trip", "panic", "tick", "invariant", "model"];
+
 /// Lines of the story that a failure shows.
 const STORY_LINES: usize = 25;
 
@@ -74,8 +77,8 @@ impl fmt::Display for Report {
 pub struct Failure {
     /// The seed that found it.
     pub seed: u64,
-    /// What does not hold: `determinism`, `snapshot`, `round trip`, `panic`, `tick`, `invariant`, `model`; or a property of the protocol,
-    /// which begins with a J: that is hardly the state machine's fault.
+    /// What does not hold: `determinism`, `snapshot`, `round trip`, `panic`, `tick`, `invariant`, `model`; or something else: then
+    /// it is a property of the protocol or of the simulator, and hardly the state machine's fault.
     pub property: &'static str,
     /// How it is broken: the first operation at which it shows, and what was different.
     pub what: String,
@@ -114,10 +117,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}: {}: {}", self.seed, self.property, self.what)?;
-        if self.property.starts_with('J') {
+        if !USERS.contains(&self.property) {
             writeln!(
                 f,
-                "a property of the protocol: if equal states have equal digests, this is a bug of vsr; please report it"
+                "a property of vsr itself: if equal states have equal digests, this is a bug of vsr; please report it"
             )?;
         }
         if let Some(again) = &self.again {
