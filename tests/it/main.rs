@@ -5,4 +5,5 @@ mod exploration;
 mod rules;
 mod scenarios;
 mod seeds;
+mod shrink;
 mod simulation;

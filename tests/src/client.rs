@@ -47,6 +47,8 @@ pub struct Client {
     keep_replies: bool,
     /// The highest op that it knows of: what it was answered for, and what it read.
     pub seen: OpNumber,
+    /// What it says instead of its oldest number without an answer, if it is told to.
+    acked_below: Option<u64>,
     /// Requests that have an answer.
     pub answered: u64,
     /// Requests of which nobody knows whether they were executed.
@@ -65,6 +67,7 @@ impl Client {
             replies: BTreeMap::new(),
             keep_replies: false,
             seen: OpNumber(0),
+            acked_below: None,
             answered: 0,
             unknown: 0,
         }
@@ -121,10 +124,25 @@ impl Client {
         let origin = Origin::Request {
             session: self.session?,
             request: RequestNumber(number),
-            acked_below: RequestNumber(self.first),
+            acked_below: RequestNumber(self.acked_below.unwrap_or(self.first)),
             checksum: checksum(&pending.operation),
         };
         Some(Request { origin, operation: pending.operation.clone() })
+    }
+
+    /// It never heard of its session.
+    ///
+    /// # Errors
+    /// When it has none, or used it.
+    pub fn unhear(&mut self) -> Result<(), String> {
+        let unused = self.first == 1 && self.pending.is_empty();
+        let heard = self.session.take_if(|_| unused);
+        heard.map(drop).ok_or_else(|| "it has no session, or used it".into())
+    }
+
+    /// From now on it says that everything below a number is answered.
+    pub fn acknowledge(&mut self, below: u64) {
+        self.acked_below = Some(below);
     }
 
     /// Gives up: a new id, as if the process had been started again. What was open is unknown.

@@ -6,6 +6,7 @@
 //!
 //! - [`scenario`] runs a text: nothing happens in it but what the text says.
 //! - [`simulation`] runs a seed: everything may happen, and the checkers watch.
+//! - [`shrink`] makes a scenario of a seed that fails, as short as it gets.
 //! - [`rules`] lists the rules of the protocol and what proves each.
 //! - [`explore`] takes every step from every state of a small group, as far as memory allows.
 //! - [`mutants`] proves that both are alive: each rule of the protocol can be switched off, and then its scenario must fail.
@@ -22,8 +23,10 @@ pub mod machine;
 pub mod mutants;
 pub mod prng;
 pub mod process;
+pub mod record;
 pub mod rules;
 pub mod scenario;
+pub mod shrink;
 pub mod simulation;
 pub mod subject;
 pub mod trace;

@@ -19,6 +19,7 @@ use vsr_test::{
     explore,
     mutants::{HEAD, HEAD_WITH_SEEDS, MUTANTS, row, search},
     scenario::crashes,
+    shrink::shrink,
     simulation::{Options, Report, Telling, Totals, run},
 };
 
@@ -57,6 +58,30 @@ enum Command {
         /// Prints the hash of each seed's trace, to be compared with that of another run or build.
         #[arg(long)]
         hashes: bool,
+        /// Makes a short scenario of the first seed that fails, too.
+        #[arg(long)]
+        shrink: bool,
+    },
+    /// Makes a short scenario of a seed that fails.
+    Shrink {
+        /// The seed.
+        #[arg(long)]
+        seed: u64,
+        /// How many replicas, if the seed was run with a number.
+        #[arg(long)]
+        replicas: Option<usize>,
+        /// Whether the seed was run so that every crash takes the log.
+        #[arg(long)]
+        view_durable: bool,
+        /// Whether it was run so that too many lose their logs.
+        #[arg(long)]
+        too_many_losses: bool,
+        /// The rule that was switched off, if one was.
+        #[arg(long)]
+        mutate: Option<String>,
+        /// Where to write the scenario; to stdout if absent.
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
     /// Takes every step from every state of a small group, as far as it is told to.
     Explore(explore::Arguments),
@@ -123,23 +148,19 @@ fn main() -> ExitCode {
             mutate,
             coverage,
             hashes,
+            shrink,
         } => {
-            let mut options = Options { replicas, view_durable, too_many_losses, ..Options::default() };
-            if let Some(name) = &mutate
-                && !switch_off(name, &mut options)
-            {
-                let core = Mutation::ALL.iter().map(|mutation| mutation.name());
-                let storage = StorageMutation::ALL.iter().map(|mutation| mutation.name());
-                eprintln!(
-                    "no such mutation; there are: {}",
-                    core.chain(storage).collect::<Vec<_>>().join(", ")
-                );
-                return ExitCode::from(2);
-            }
+            let options = Options { replicas, view_durable, too_many_losses, ..Options::default() };
+            let Some(options) = switched_off(mutate.as_deref(), options) else { return ExitCode::from(2) };
             if hashes {
                 return print_hashes(seed.unwrap_or(1), seeds, options);
             }
-            simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, mutate.as_deref())
+            simulate(seed.unwrap_or_else(entropy), seeds, options, coverage, shrink, mutate.as_deref())
+        }
+        Command::Shrink { seed, replicas, view_durable, too_many_losses, mutate, out } => {
+            let options = Options { replicas, view_durable, too_many_losses, ..Options::default() };
+            let Some(options) = switched_off(mutate.as_deref(), options) else { return ExitCode::from(2) };
+            shrunk(seed, options, mutate.as_deref(), out)
         }
         Command::Explore(arguments) => arguments.run(),
         Command::Steps { seeds } => printed(steps(seeds)),
@@ -150,6 +171,49 @@ fn main() -> ExitCode {
         Command::Failover { runs } => measured(failover(runs)),
         Command::Bench { operations, clients, one_down, reads } => {
             measured(throughput(Load { operations, clients, one_down, reads }))
+        }
+    }
+}
+
+/// The options without the rule of a name; nothing if there is no such rule.
+fn switched_off(name: Option<&str>, mut options: Options) -> Option<Options> {
+    if name.is_none_or(|name| switch_off(name, &mut options)) {
+        return Some(options);
+    }
+    let core = Mutation::ALL.iter().map(|mutation| mutation.name());
+    let storage = StorageMutation::ALL.iter().map(|mutation| mutation.name());
+    eprintln!("no such mutation; there are: {}", core.chain(storage).collect::<Vec<_>>().join(", "));
+    None
+}
+
+fn shrunk(seed: u64, options: Options, mutate: Option<&str>, out: Option<PathBuf>) -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    let started = Instant::now();
+    let shrunk = match shrink(seed, options, mutate) {
+        Ok(shrunk) => shrunk,
+        Err(error) => {
+            eprintln!("seed {seed}: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    eprintln!("seed {seed}: {}", shrunk.violation);
+    eprintln!(
+        "{} steps, {} commands recorded, {} left after {} replays in {:.1} s",
+        shrunk.steps,
+        shrunk.recorded,
+        shrunk.lines.len(),
+        shrunk.replays,
+        started.elapsed().as_secs_f64()
+    );
+    let Some(out) = out else {
+        println!("{}", shrunk.text);
+        return ExitCode::SUCCESS;
+    };
+    match std::fs::write(&out, shrunk.text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", out.display());
+            ExitCode::FAILURE
         }
     }
 }
@@ -250,7 +314,14 @@ fn entropy() -> u64 {
     RandomState::new().hash_one(0) >> 24
 }
 
-fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Option<&str>) -> ExitCode {
+fn simulate(
+    first: u64,
+    seeds: u64,
+    options: Options,
+    coverage: bool,
+    shrinks: bool,
+    mutate: Option<&str>,
+) -> ExitCode {
     println!("{seeds} seeds from {first}");
     // A panic is a finding, told with its seed below.
     std::panic::set_hook(Box::new(|_| {}));
@@ -287,20 +358,24 @@ fn simulate(first: u64, seeds: u64, options: Options, coverage: bool, mutate: Op
     if let Some(violation) = &failure.violation {
         println!("\nseed {}: {violation}", failure.seed);
     }
-    let mut replay = format!("cargo run --release -p vsr-test -- simulate --seeds 1 --seed {}", failure.seed);
+    let mut which = format!("--seed {}", failure.seed);
     if let Some(replicas) = options.replicas {
-        replay += &format!(" --replicas {replicas}");
+        which += &format!(" --replicas {replicas}");
     }
     if options.too_many_losses {
-        replay += " --too-many-losses";
+        which += " --too-many-losses";
     }
     if options.view_durable {
-        replay += " --view-durable";
+        which += " --view-durable";
     }
     if let Some(name) = mutate {
-        replay += &format!(" --mutate {name}");
+        which += &format!(" --mutate {name}");
     }
-    println!("again: {replay}");
+    println!("again: cargo run --release -p vsr-test -- simulate --seeds 1 {which}");
+    println!("shrink: cargo run --release -p vsr-test -- shrink {which}");
+    if shrinks {
+        shrunk(failure.seed, options, mutate, None);
+    }
     ExitCode::FAILURE
 }
 

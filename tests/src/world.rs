@@ -5,7 +5,8 @@ use crate::{
     checkers::{Checkers, Violation},
     disk::{Disk, Fate, Rot, StorageMode, StorageMutations},
     host::{Host, Outbox, Storage, Watch},
-    prng::Prng,
+    prng::mix,
+    record::{Deed, Recording},
     subject::Subject,
     trace::Trace,
 };
@@ -23,7 +24,9 @@ pub struct World {
     pub trace: Trace,
     /// Inputs given to replicas so far.
     pub steps: u64,
-    entropy: Prng,
+    /// All that was done, if somebody writes it down.
+    pub recording: Option<Recording>,
+    seed: u64,
 }
 
 impl World {
@@ -39,7 +42,7 @@ impl World {
         let checkers = Checkers::new(configs.len(), &configs[0].limits, subject.model());
         let host = |(i, config)| Host::new(i, config, storage, Rc::clone(subject));
         let hosts = configs.into_iter().enumerate().map(host).collect();
-        Self { hosts, checkers, trace, steps: 0, entropy: Prng::new(seed) }
+        Self { hosts, checkers, trace, steps: 0, recording: None, seed }
     }
 
     /// Gives every replica an empty disk of a kind, before they start.
@@ -53,15 +56,25 @@ impl World {
         self.hosts.iter().position(|host| host.id() == id).expect("replicas send only to members")
     }
 
+    /// What all chance inside of its replicas comes from.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Starts a replica on what its disk holds.
     ///
     /// # Errors
     /// A property that does not hold.
     pub fn start(&mut self, replica: usize, now: Now, out: &mut Outbox) -> Result<(), Violation> {
-        let seed = self.entropy.bits();
+        self.record(replica, || Deed::Start { now });
+        // What other replicas do changes nothing about this one's luck.
+        let seed = mix(self.seed ^ mix((replica as u64) << 32 | self.hosts[replica].boots));
         self.trace.tell(|| format!("R{replica} starts"));
         let (host, mut watch) = self.watch(replica);
-        host.start(now, seed, out, &mut watch)?;
+        let result = host.start(now, seed, out, &mut watch);
+        self.note_outcome(replica, out, None);
+        result?;
         self.settle_turn(replica)
     }
 
@@ -76,8 +89,16 @@ impl World {
         inputs: &mut Vec<Input>,
         out: &mut Outbox,
     ) -> Result<(), Violation> {
+        self.record(replica, || Deed::Turn { now, inputs: inputs.clone(), crash_after: None });
+        let crash_after = self.hosts[replica].crash_after;
+        let (idle, before) = (inputs.is_empty(), self.trace.hash());
         let (host, mut watch) = self.watch(replica);
-        host.turn(now, inputs, out, &mut watch)?;
+        let result = host.turn(now, inputs, out, &mut watch);
+        self.note_outcome(replica, out, crash_after);
+        if idle && result.is_ok() && self.trace.hash() == before {
+            self.forget_step();
+        }
+        result?;
         self.settle_turn(replica)
     }
 
@@ -86,8 +107,11 @@ impl World {
     /// # Errors
     /// A property that does not hold.
     pub fn persist(&mut self, replica: usize, id: WriteId) -> Result<(), Violation> {
+        let before = self.hosts[replica].disk.pending();
         let (host, mut watch) = self.watch(replica);
         host.persist(id, &mut watch);
+        let writes = before - self.hosts[replica].disk.pending();
+        self.record(replica, || Deed::Persist { id, writes });
         self.settle_turn(replica)
     }
 
@@ -98,6 +122,7 @@ impl World {
 
     /// A replica is gone, and what was not durable has its fate.
     pub fn crash_with(&mut self, replica: usize, fate: Fate) {
+        self.record(replica, || Deed::Crash { fate });
         self.trace.tell(|| format!("R{replica} crashes"));
         self.trace.note(|| format!("  of what was not flushed: {fate:?}"));
         self.hosts[replica].crash(fate);
@@ -121,6 +146,7 @@ impl World {
     /// A replica loses its disk as well.
     pub fn wipe(&mut self, replica: usize) {
         self.crash(replica);
+        self.record(replica, || Deed::Wipe);
         self.trace.tell(|| format!("R{replica} is wiped"));
         self.hosts[replica].disk.wipe();
         self.hosts[replica].wiped = true;
@@ -129,6 +155,7 @@ impl World {
 
     /// Turns bits of what a replica has flushed; false if there is nothing.
     pub fn rot(&mut self, replica: usize, rot: Rot) -> bool {
+        self.record(replica, || Deed::Rot { rot });
         self.trace.tell(|| format!("R{replica} rots: {rot:?}"));
         let host = &mut self.hosts[replica];
         host.disk_changed = true;
@@ -139,12 +166,14 @@ impl World {
 
     /// A flush of a replica's storage fails.
     pub fn fail_flush(&mut self, replica: usize) {
+        self.record(replica, || Deed::FailFlush);
         let (host, mut watch) = self.watch(replica);
         host.fail_flush(&mut watch);
     }
 
     /// A replica's disk has no room, or has it again.
     pub fn fill(&mut self, replica: usize, full: bool) {
+        self.record(replica, || Deed::Fill { full });
         self.trace.tell(|| format!("R{replica}: disk full: {full}"));
         self.hosts[replica].disk.full = full;
     }
@@ -167,6 +196,27 @@ impl World {
     pub fn bewitch(&mut self, replica: usize) {
         self.hosts[replica].bewitched = true;
         self.checkers.stops_allowed = true;
+    }
+
+    fn record(&mut self, replica: usize, deed: impl FnOnce() -> Deed) {
+        if let Some(recording) = &mut self.recording {
+            recording.begin(replica, deed());
+        }
+    }
+
+    /// A turn without an input and without an effect is no step.
+    fn forget_step(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.steps.pop();
+        }
+    }
+
+    fn note_outcome(&mut self, replica: usize, out: &Outbox, crash_after: Option<u64>) {
+        if let Some(recording) = &mut self.recording {
+            let host = &self.hosts[replica];
+            let crashed = !host.is_up() && host.stopped.is_none();
+            recording.finish(out, crash_after.filter(|_| crashed));
+        }
     }
 
     fn watch(&mut self, replica: usize) -> (&mut Host, Watch<'_>) {

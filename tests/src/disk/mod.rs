@@ -107,6 +107,12 @@ impl Disk {
         self.pending.len()
     }
 
+    /// The oldest write that is not durable yet.
+    #[must_use]
+    pub fn first_pending(&self) -> Option<WriteId> {
+        self.pending.front().map(|pending| pending.write.id)
+    }
+
     /// The newest write that is not durable yet.
     #[must_use]
     pub fn last_pending(&self) -> Option<WriteId> {

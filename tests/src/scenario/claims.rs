@@ -12,7 +12,7 @@
 
 use super::{
     select::{Selector, replica},
-    stage::{Flight, Stage},
+    stage::Stage,
 };
 use bytes::Bytes;
 use vsr_core::{OpNumber, RequestNumber, Status, StatusName, StopReason};
@@ -32,8 +32,7 @@ fn evaluate(stage: &Stage, claim: &[&str]) -> Result<(bool, String), String> {
         ["agreement"] => Ok(agreement(stage)),
         ["sent", ref which @ ..] => {
             let selector = Selector::parse(which)?;
-            let matching = |f: &Flight| selector.matches(f.from, f.to, &f.message);
-            let count = stage.flights.iter().filter(|flight| matching(flight)).count();
+            let count = stage.flights.iter().filter(|flight| flight.is_meant(&selector)).count();
             Ok((count > 0, format!("{count} such messages")))
         }
         ["snapshots", "discarded", count] => {
@@ -68,7 +67,7 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
         ["time", "at", "least", time] => {
             let start = super::stage::UNIX_START;
             let found = host.disk().entries().last().map_or(0, |entry| entry.last_timestamp() - start);
-            let wanted = super::commands::duration(time)?.as_nanos() as u64;
+            let wanted = super::config::duration(time)?.as_nanos() as u64;
             Ok((found >= wanted, format!("{found} ns")))
         }
         ["sessions", count] => number(|status| status.sessions as u64, count),

@@ -1,11 +1,16 @@
 //! What can be told to happen, one command a line.
 
+use super::config::{self, duration};
 use super::{
-    claims, disks,
+    claims, precise,
     select::{Selector, replica},
     stage::{Flight, Stage},
 };
-use crate::{disk::StorageMode, host::Storage, trace::damage_piece};
+use crate::{
+    disk::{Fate, StorageMode},
+    host::Storage,
+    trace::damage_piece,
+};
 use bytes::Bytes;
 use std::time::Duration;
 use vsr_core::{
@@ -59,17 +64,16 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
         }
         ["duplicate", ref which @ ..] => {
             let selector = Selector::parse(which)?;
-            let matching = |f: &&Flight| selector.matches(f.from, f.to, &f.message);
-            let found = stage.flights.iter().find(matching).ok_or("no such message")?;
-            let copy = Flight { message: found.message.clone(), ..*found };
+            let mut matching = stage.flights.iter().filter(|flight| flight.is_meant(&selector));
+            let found = matching.nth(selector.skip).ok_or("no such message")?;
+            let copy = found.clone();
             stage.deliver(copy)
         }
         ["forge", ref rest @ ..] => {
             let split = rest.iter().position(|word| *word == "with").ok_or("forge … with view=7")?;
             let (which, changes) = (Selector::parse(&rest[..split])?, &rest[split + 1..]);
-            let matching = |f: &&Flight| which.matches(f.from, f.to, &f.message);
-            let found = stage.flights.iter().find(matching).ok_or("no such message")?;
-            let mut copy = Flight { message: found.message.clone(), ..*found };
+            let found = stage.flights.iter().find(|flight| flight.is_meant(&which));
+            let mut copy = found.ok_or("no such message")?.clone();
             changes.iter().try_for_each(|change| forge(stage, &mut copy.message, change))?;
             stage.deliver(copy)
         }
@@ -83,7 +87,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
         ["hold", ref which @ ..] => {
             let selector = Selector::parse(which)?;
             for flight in &mut stage.flights {
-                flight.held |= selector.matches(flight.from, flight.to, &flight.message);
+                flight.held |= flight.is_meant(&selector);
             }
             stage.holds.push(selector);
             Ok(())
@@ -125,7 +129,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
         }
         ["snapshots", at, "automatic"] => {
             stage.world.hosts[replica(at)?].snapshots = Storage::Immediate;
-            stage.write_snapshots(replica(at)?)
+            stage.write_snapshots(replica(at)?, OpNumber(u64::MAX - 1))
         }
         ["damage", ref which @ ..] => damage(stage, which),
         ["timeout", ref all @ ..] => quietly(stage, |stage| {
@@ -140,10 +144,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             fire_until(stage, replica(at)?, |event| matches!(event, Event::CommitSent { .. }))
         }
         ["tick", at, time] => stage.pass(replica(at)?, duration(time)?),
-        ["crash", at] => {
-            stage.crash(replica(at)?);
-            Ok(())
-        }
+        ["crash", at] => stage.crash(replica(at)?, Fate::Lost),
         ["lose", at] => {
             stage.world.lose(replica(at)?);
             Ok(())
@@ -175,7 +176,7 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
             quietly(stage, |stage| stage.run(time))
         }
         ["expect", ref claim @ ..] => claims::check(stage, claim),
-        _ => disks::execute(stage, &words),
+        _ => precise::execute(stage, &words),
     }
 }
 
@@ -189,28 +190,46 @@ fn quietly(stage: &mut Stage, act: impl FnOnce(&mut Stage) -> Result<(), String>
 fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), String> {
     let count: u32 = count.parse().map_err(|_| "how many?".to_string())?;
     let members: Vec<_> = (0..count).map(ReplicaId).collect();
-    let (mut unformed, mut mode) = (false, StorageMode::Durable);
     let mut configs: Vec<_> = members.iter().map(|id| Config::new(*id, members.clone())).collect();
-    for option in options {
-        if *option == "unformed" {
-            unformed = true;
-            continue;
-        }
-        if *option == "view-durable" {
-            mode = StorageMode::ViewDurable;
-            continue;
-        }
-        for config in &mut configs {
-            set_option(config, option)?;
+    let (limits, modes): (Vec<&str>, Vec<&str>) = options.iter().partition(|option| option.contains('='));
+    let mut seed = 1;
+    for (name, value) in limits.iter().filter_map(|option| option.split_once('=')) {
+        if name == "seed" {
+            seed = value.parse().map_err(|_| format!("{value} is not a number"))?;
+        } else {
+            configs.iter_mut().try_for_each(|config| config::set(config, name, value))?;
         }
     }
     for config in &mut configs {
         config.mutations = stage.switches.core;
     }
-    stage.raise(configs, mode);
-    if unformed {
-        return Ok(());
+    stage.raise(
+        configs,
+        seed,
+        if modes.contains(&"view-durable") { StorageMode::ViewDurable } else { StorageMode::Durable },
+    );
+    if let Some(unknown) = modes.iter().find(|mode| !MODES.contains(mode)) {
+        return Err(format!("{unknown} is not like limit=5"));
     }
+    if !modes.contains(&"unformed") {
+        form(stage)?;
+    }
+    // Whoever is by hand from here on may have formed the group by itself.
+    stage.manual_turns = modes.contains(&"manual-turns");
+    stage.lenient = modes.contains(&"lenient");
+    if modes.contains(&"manual-storage") {
+        stage.world.hosts.iter_mut().for_each(|host| host.storage = Storage::Delayed);
+    }
+    if modes.contains(&"manual-snapshots") {
+        stage.world.hosts.iter_mut().for_each(|host| host.snapshots = Storage::Delayed);
+    }
+    Ok(())
+}
+
+const MODES: [&str; 6] =
+    ["unformed", "view-durable", "manual-turns", "manual-storage", "manual-snapshots", "lenient"];
+
+fn form(stage: &mut Stage) -> Result<(), String> {
     quietly(stage, |stage| {
         for replica in 0..stage.replicas() {
             stage.start(replica)?;
@@ -234,27 +253,7 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
 
 fn set_option(config: &mut Config, option: &str) -> Result<(), String> {
     let (name, value) = option.split_once('=').ok_or_else(|| format!("{option} is not like limit=5"))?;
-    let value: u64 = value.parse().map_err(|_| format!("{value} is not a number"))?;
-    set_limit(config, name, value)
-}
-
-fn set_limit(config: &mut Config, name: &str, value: u64) -> Result<(), String> {
-    match name {
-        "snapshot_interval_ops" => config.limits.snapshot_interval_ops = value,
-        "log_keep_ops" => config.limits.log_keep_ops = value,
-        "log_ops_max" => config.limits.log_ops_max = value,
-        "snapshot_bytes_max" => config.limits.snapshot_bytes_max = value,
-        "transfer_bytes_max" => config.limits.transfer_bytes_max = value as usize,
-        "entry_ops_max" => config.limits.entry_ops_max = value as usize,
-        "pipeline_ops_max" => config.limits.pipeline_ops_max = value,
-        "queue_ops_max" => config.limits.queue_ops_max = value as usize,
-        "forward_ops_max" => config.limits.forward_ops_max = value as usize,
-        "sessions_max" => config.replicated.sessions_max = value as u32,
-        "digest_interval_ops" => config.replicated.digest_interval_ops = value as u32,
-        "window" => config.replicated.window = value as u32,
-        _ => return Err(format!("{name} is no limit of scenarios")),
-    }
-    Ok(())
+    config::set(config, name, value)
 }
 
 /// Opens sessions through R0, and lets everybody know that they are committed.
@@ -322,13 +321,20 @@ fn collide(stage: &mut Stage, at: usize, name: &str, number: u64, operation: &st
 /// Takes messages that were sent out of the network: the oldest, or all.
 fn take(stage: &mut Stage, which: &[&str], all: bool) -> Result<Vec<Flight>, String> {
     let selector = Selector::parse(which)?;
+    let mut passed_over = 0;
     let mut taken = Vec::new();
     let mut index = 0;
     while let Some(flight) = stage.flights.get(index) {
-        if (all || taken.is_empty()) && selector.matches(flight.from, flight.to, &flight.message) {
-            taken.push(stage.flights.remove(index));
-        } else {
+        if !flight.is_meant(&selector) {
             index += 1;
+        } else if passed_over < selector.skip {
+            passed_over += 1;
+            index += 1;
+        } else {
+            taken.push(stage.flights.remove(index));
+            if !all {
+                break;
+            }
         }
     }
     if taken.is_empty() { Err("no such message".into()) } else { Ok(taken) }
@@ -376,15 +382,5 @@ fn cut(stage: &mut Stage, from: usize, to: usize) {
     stage.cuts.push((from, to));
     for flight in &mut stage.flights {
         flight.held |= (flight.from, flight.to) == (from, to);
-    }
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or("a time needs a unit")?;
-    let number: u64 = text[..split].parse().map_err(|_| format!("{text} is not a time"))?;
-    match &text[split..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        unit => Err(format!("{unit} is not a unit")),
     }
 }

@@ -79,7 +79,7 @@ fn told(story: &str, replica: usize, before: u64) -> Result<bool, Failure> {
             stage.world.hosts.get(replica).is_some_and(Host::is_up) || line.starts_with("restart ");
         let runs = |at: &str| select::replica(at).is_ok_and(|at| stage.world.hosts[at].is_up());
         if !line.strip_prefix("restart ").is_some_and(runs) {
-            super::guarded(|| commands::execute(&mut stage, line)).map_err(failure)?;
+            super::guarded(&mut stage, |stage| commands::execute(stage, line)).map_err(failure)?;
         }
         let host = &stage.world.hosts[replica];
         if set_up || !may_crash {
@@ -89,7 +89,7 @@ fn told(story: &str, replica: usize, before: u64) -> Result<bool, Failure> {
         if runs_then && host.crash_after == Some(0) && !host.is_up() {
             left = None;
             stage.world.crash_with(replica, Fate::Drawn { seed: before, may_mangle: false });
-            super::guarded(|| stage.start(replica)).map_err(failure)?;
+            super::guarded(&mut stage, |stage| stage.start(replica)).map_err(failure)?;
         }
     }
     Ok(left.is_none())

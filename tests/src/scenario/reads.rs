@@ -29,12 +29,13 @@ impl Stage {
         };
         let reader = self.begin_read(name, value, floor);
         let id = self.world.hosts[replica].ask(reader);
-        self.act(replica, Some(Input::Read { id, kind })).map(drop)
+        self.put(replica, Input::Read { id, kind })
     }
 
     pub(super) fn read_stale(&mut self, replica: usize, name: &str, value: &str) -> Result<(), String> {
         let reader = self.begin_read(name, value, OpNumber(0));
-        let seen = self.world.hosts[replica].read_stale(value, &self.world.checkers)?;
+        let seen = self.world.hosts[replica].read_stale(value, &self.world.checkers);
+        let seen = self.hold_to(seen)?;
         self.read_ends(&reader, Ok(seen.ok_or("it has no state")?))
     }
 
@@ -66,7 +67,10 @@ impl Stage {
         };
         self.say(line);
         match outcome {
-            Ok(Seen { at, .. }) => Ok(self.world.checkers.on_read_answered(floor, at)?),
+            Ok(Seen { at, .. }) => {
+                let result = self.world.checkers.on_read_answered(floor, at);
+                self.hold_to(result)
+            }
             Err(_) => Ok(()),
         }
     }

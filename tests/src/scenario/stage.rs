@@ -1,16 +1,20 @@
 //! Where a scenario plays: a world, messages that lie still until they are delivered, clocks that stand still until they are moved.
 
+pub(super) use crate::simulation::UNIX_START;
+
 use super::{reads::Reading, select::Selector};
 use crate::{
+    checkers::Violation,
     client::{Client, Outcome},
-    disk::{StorageMode, Switches},
+    disk::{Fate, StorageMode, Switches},
     host::{Heard, Outbox, Storage},
     subject::{Numbers, Subject},
     trace::{Trace, describe, describe_operation},
     world::World,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
     rc::Rc,
     time::Duration,
@@ -19,9 +23,6 @@ use vsr_core::{
     Answer, Asked, ClientId, Config, Event, Input, Message, Now, OpNumber, Origin, Request, RequestNumber,
     SessionId, Time, WriteId,
 };
-
-/// 2026-01-01: when stories begin.
-pub(super) const UNIX_START: u64 = 1_767_225_600_000_000_000;
 
 /// Deliveries after which a group is talking to itself.
 const DELIVERIES_MAX: usize = 20_000;
@@ -32,12 +33,26 @@ const FIRINGS_MAX: usize = 10_000;
 /// Turns of one replica without an input.
 const IDLE_TURNS_MAX: usize = 1000;
 
-#[derive(Debug)]
+/// The id of the first client whose name is not like `c1`.
+const NAMELESS: u128 = 1 << 64;
+
+/// What all clocks show at first.
+pub(crate) const CLOCK_START: u64 = 1_000_000_000;
+
+#[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) message: Message,
     pub(super) held: bool,
+    /// The message as transcripts write it, once somebody asked.
+    text: OnceCell<String>,
+}
+
+impl Flight {
+    pub(super) fn is_meant(&self, by: &Selector) -> bool {
+        by.links(self.from, self.to) && by.describes(self.text.get_or_init(|| describe(&self.message)))
+    }
 }
 
 #[derive(Debug)]
@@ -65,6 +80,20 @@ pub(super) struct Stage {
     pub(super) quiet: bool,
     /// Whether votes are written down all the same.
     pub(super) votes: bool,
+    /// What is for a replica waits until it is told to take a turn.
+    pub(super) manual_turns: bool,
+    /// Nothing is written down at all.
+    muted: bool,
+    /// A command that finds nothing to act on does nothing.
+    pub(super) lenient: bool,
+    /// The property that broke.
+    pub(super) violation: Option<Violation>,
+    /// What a replica's next turn takes in.
+    mailboxes: Vec<Vec<Input>>,
+    /// Writes that are durable, of which the replica was not told.
+    untold: Vec<VecDeque<WriteId>>,
+    /// Who is down without a crash that was told.
+    fallen: Vec<bool>,
     clocks: Vec<u64>,
     /// What each machine adds to the time of day.
     shifts: Vec<i64>,
@@ -95,25 +124,40 @@ impl Stage {
             sent: 0,
             quiet: false,
             votes: false,
+            manual_turns: false,
+            muted: false,
+            lenient: false,
+            violation: None,
+            mailboxes: Vec::new(),
+            untold: Vec::new(),
+            fallen: Vec::new(),
             clocks: Vec::new(),
             shifts: Vec::new(),
             transcript: Vec::new(),
         }
     }
 
-    pub(super) fn raise(&mut self, configs: Vec<Config>, mode: StorageMode) {
-        self.clocks = vec![1_000_000_000; configs.len()];
+    pub(super) fn raise(&mut self, configs: Vec<Config>, seed: u64, mode: StorageMode) {
+        self.clocks = vec![CLOCK_START; configs.len()];
         self.shifts = vec![0; configs.len()];
-        self.world = world(configs, 1);
+        self.mailboxes = vec![Vec::new(); configs.len()];
+        self.untold = vec![VecDeque::new(); configs.len()];
+        self.fallen = vec![false; configs.len()];
+        self.world = world(configs, seed);
         self.world.equip(mode, self.switches.storage);
         for host in &mut self.world.hosts {
             host.observed = true;
         }
     }
 
+    /// From now on nobody reads.
+    pub(super) fn mute(&mut self) {
+        self.muted = true;
+    }
+
     /// Adds a line to the transcript. What a command repeats is said once.
     pub(super) fn say(&mut self, line: String) {
-        if !self.transcript.contains(&line) {
+        if !self.muted && !self.transcript.contains(&line) {
             self.transcript.push(line);
         }
     }
@@ -136,22 +180,77 @@ impl Stage {
         self.shifts[replica] += nanos;
     }
 
-    pub(super) fn crash(&mut self, replica: usize) {
-        self.lost_writes.extend(self.world.hosts[replica].disk.last_pending().map(|id| (replica, id)));
-        self.world.crash(replica);
-    }
-
     pub(super) fn start(&mut self, replica: usize) -> Result<(), String> {
+        if self.world.hosts[replica].is_up() {
+            return Err("it runs already".into());
+        }
+        if mem::take(&mut self.fallen[replica]) {
+            self.world.crash(replica);
+        }
+        self.forget(replica);
         let mut out = Outbox::default();
         let result = self.world.start(replica, self.now(replica), &mut out);
         self.collect(replica, out)?;
-        result?;
-        self.finish_work(replica).map(|_| ())
+        self.hold_to(result)?;
+        if self.manual_turns { Ok(()) } else { self.finish_work(replica).map(|_| ()) }
+    }
+
+    pub(super) fn crash(&mut self, replica: usize, fate: Fate) -> Result<(), String> {
+        let host = &self.world.hosts[replica];
+        if !host.is_up() && host.stopped.is_none() && !self.fallen[replica] {
+            return Err("it is down".into());
+        }
+        self.fallen[replica] = false;
+        self.lost_writes.extend(self.world.hosts[replica].disk.last_pending().map(|id| (replica, id)));
+        self.forget(replica);
+        self.world.crash_with(replica, fate);
+        Ok(())
+    }
+
+    /// It is down, in the middle of a turn or with its storage; the crash that is told says what is left of what was not flushed.
+    pub(super) fn fall(&mut self, replica: usize) {
+        self.forget(replica);
+        self.fallen[replica] = true;
+    }
+
+    /// What waited for a replica is gone with it.
+    fn forget(&mut self, replica: usize) {
+        self.mailboxes[replica].clear();
+        self.untold[replica].clear();
+    }
+
+    pub(super) fn hold_to<T>(&mut self, result: Result<T, Violation>) -> Result<T, String> {
+        result.map_err(|violation| {
+            let text = violation.to_string();
+            self.violation = Some(violation);
+            text
+        })
+    }
+
+    /// Gives a replica something: its turn comes at once, or when it is told to take one.
+    pub(super) fn put(&mut self, replica: usize, input: Input) -> Result<(), String> {
+        if !self.world.hosts[replica].is_up() {
+            return Err("it is down".into());
+        }
+        if !self.manual_turns {
+            return self.act(replica, Some(input)).map(drop);
+        }
+        self.mailboxes[replica].push(input);
+        Ok(())
+    }
+
+    /// One turn with all that waits for a replica, and nothing after it.
+    pub(super) fn take_turn(&mut self, replica: usize) -> Result<(), String> {
+        if !self.world.hosts[replica].is_up() {
+            return Err("it is down".into());
+        }
+        let inputs = mem::take(&mut self.mailboxes[replica]);
+        self.turn(replica, inputs).map(drop)
     }
 
     /// A turn, and those that the replica asks for because work is left. Returns what happened.
     pub(super) fn act(&mut self, replica: usize, input: Option<Input>) -> Result<Vec<Event>, String> {
-        let mut events = self.turn(replica, input)?;
+        let mut events = self.turn(replica, Vec::from_iter(input))?;
         events.extend(self.finish_work(replica)?);
         Ok(events)
     }
@@ -162,24 +261,28 @@ impl Stage {
             if self.world.hosts[replica].deadline() != Some(Time(0)) {
                 return Ok(events);
             }
-            events.extend(self.turn(replica, None)?);
+            events.extend(self.turn(replica, Vec::new())?);
         }
         Err(format!("R{replica} has always work left"))
     }
 
-    fn turn(&mut self, replica: usize, input: Option<Input>) -> Result<Vec<Event>, String> {
+    fn turn(&mut self, replica: usize, mut inputs: Vec<Input>) -> Result<Vec<Event>, String> {
         let mut out = Outbox::default();
-        let mut inputs = Vec::from_iter(input);
         let result = self.world.turn(replica, self.now(replica), &mut inputs, &mut out);
         let events = out.events.clone();
         self.collect(replica, out)?;
-        result?;
+        self.hold_to(result)?;
+        let host = &self.world.hosts[replica];
+        if !host.is_up() && host.stopped.is_none() {
+            self.fall(replica);
+        }
         Ok(events)
     }
 
     fn collect(&mut self, replica: usize, out: Outbox) -> Result<(), String> {
+        let spoken = !self.quiet && !self.muted;
         self.tell_events(replica, &out.events);
-        if !self.quiet {
+        if spoken {
             for (entry, index, reply) in &out.commits {
                 let op = entry.first().0 + *index as u64;
                 let reply = String::from_utf8_lossy(reply);
@@ -193,7 +296,7 @@ impl Stage {
         for (to, message) in out.sent {
             let to = self.world.position(to);
             self.sent += 1;
-            if !self.quiet {
+            if spoken {
                 let text = describe(&message);
                 match told.iter_mut().find(|(known, _)| *known == text) {
                     Some((_, all)) if all.contains(&to) => {}
@@ -205,7 +308,7 @@ impl Stage {
                 continue;
             }
             let held = self.holds.iter().any(|hold| hold.matches(replica, to, &message));
-            self.flights.push(Flight { from: replica, to, message, held });
+            self.flights.push(Flight { from: replica, to, message, held, text: OnceCell::new() });
         }
         for (text, all) in told {
             let all: Vec<_> = all.iter().map(|to| format!("R{to}")).collect();
@@ -217,7 +320,8 @@ impl Stage {
                 self.say(format!("{} hears of a conflict", self.name_of(client)));
                 continue;
             }
-            let outcome = self.people[client].hear(of, &heard, &mut self.world.checkers)?;
+            let outcome = self.people[client].hear(of, &heard, &mut self.world.checkers);
+            let outcome = self.hold_to(outcome)?;
             self.tell_outcome(client, of, &outcome);
         }
         for (reader, outcome) in out.reads {
@@ -231,6 +335,9 @@ impl Stage {
     }
 
     fn tell_events(&mut self, replica: usize, events: &[Event]) {
+        if self.muted {
+            return;
+        }
         for event in events {
             let line = match event {
                 Event::LeadershipStarted { view } => format!("leads {view}"),
@@ -297,7 +404,8 @@ impl Stage {
             return *known;
         }
         let client = self.people.len();
-        self.people.push(Client::remembering(ClientId(client as u128 + 1)));
+        let id = name.strip_prefix('c').and_then(|number| number.parse().ok());
+        self.people.push(Client::remembering(ClientId(id.unwrap_or(NAMELESS + client as u128))));
         self.evicted.push(false);
         self.clients.insert(name.into(), client);
         client
@@ -316,20 +424,20 @@ impl Stage {
             Origin::Tick => return Err("clients do not tick".into()),
         };
         self.world.hosts[replica].wait(of, client, checksum);
-        self.act(replica, Some(Input::Request(request))).map(|_| ())
+        self.put(replica, Input::Request(request))
     }
 
     pub(super) fn deliver(&mut self, flight: Flight) -> Result<(), String> {
         if self.world.hosts[flight.to].is_up() {
-            self.act(flight.to, Some(Input::Message(flight.message)))?;
+            self.put(flight.to, Input::Message(flight.message))?;
         }
         Ok(())
     }
 
     /// What is frozen is written out.
-    pub(super) fn write_snapshots(&mut self, replica: usize) -> Result<(), String> {
-        let written: Vec<Input> = self.world.hosts[replica].write_snapshots(OpNumber(u64::MAX - 1)).collect();
-        written.into_iter().try_for_each(|input| self.act(replica, Some(input)).map(drop))
+    pub(super) fn write_snapshots(&mut self, replica: usize, through: OpNumber) -> Result<(), String> {
+        let written: Vec<Input> = self.world.hosts[replica].write_snapshots(through).collect();
+        written.into_iter().try_for_each(|input| self.put(replica, input))
     }
 
     /// Delivers all that is not held, until nothing is left.
@@ -344,12 +452,39 @@ impl Stage {
 
     /// Makes what was written so far durable.
     pub(super) fn persist(&mut self, replica: usize) -> Result<(), String> {
-        let Some(id) = self.world.hosts[replica].disk.last_pending() else { return Ok(()) };
-        self.world.persist(replica, id)?;
-        if self.world.hosts[replica].is_up() {
-            self.act(replica, Some(Input::Persisted(id)))?;
+        while self.world.hosts[replica].disk.pending() > 0 {
+            self.write(replica)?;
         }
-        Ok(())
+        let newest = self.untold[replica].drain(..).next_back();
+        match newest {
+            Some(id) if self.world.hosts[replica].is_up() => self.put(replica, Input::Persisted(id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the oldest write durable; the replica does not know yet.
+    pub(super) fn write(&mut self, replica: usize) -> Result<(), String> {
+        let id = self.world.hosts[replica].disk.first_pending().ok_or("there is nothing to write")?;
+        let result = self.world.persist(replica, id);
+        self.untold[replica].push_back(id);
+        self.hold_to(result)
+    }
+
+    /// Tells a replica of the oldest write that is durable and that it does not know of.
+    pub(super) fn tell(&mut self, replica: usize) -> Result<(), String> {
+        let id = self.untold[replica].pop_front().ok_or("there is nothing to tell")?;
+        self.put(replica, Input::Persisted(id))
+    }
+
+    pub(super) fn move_clock(&mut self, replica: usize, time: Duration) {
+        self.clocks[replica] += time.as_nanos() as u64;
+    }
+
+    /// Moves a clock to its replica's next timer; the replica hears of it with its next turn.
+    pub(super) fn due(&mut self, replica: usize) -> Result<(), String> {
+        let Some(deadline) = self.world.hosts[replica].deadline() else { return Err("it is down".into()) };
+        self.clocks[replica] = self.clocks[replica].max(deadline.0);
+        self.put(replica, Input::Timer)
     }
 
     /// Moves a clock to its replica's next timer, and lets it go off.

@@ -4,7 +4,7 @@ use super::Course;
 use vsr_core::{Now, Time};
 
 /// 2026-01-01.
-const UNIX_START: u64 = 1_767_225_600_000_000_000;
+pub(crate) const UNIX_START: u64 = 1_767_225_600_000_000_000;
 
 /// What clocks show, as a function of the true time: a straight line from where they were touched last.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,8 +11,8 @@ mod reads;
 mod storage;
 mod swarm;
 
-pub(crate) use phases::run_subject;
 pub use phases::{Report, messages, run};
+pub(crate) use phases::{record, run_subject};
 
 use crate::{
     checkers::{Coverage, Violation},
@@ -26,6 +26,7 @@ use crate::{
 };
 use clients::Workload;
 use clock::Clock;
+pub(crate) use clock::UNIX_START;
 use network::Network;
 use queue::{Event, Queue};
 use std::{mem, rc::Rc};

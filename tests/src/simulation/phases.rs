@@ -5,7 +5,9 @@ use crate::{
     checkers::Violation,
     faults::Faults,
     host::Host,
+    record::Recording,
     subject::{Numbers, Subject},
+    world::World,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -45,7 +47,23 @@ pub fn run(seed: u64, options: Options) -> Report {
 
 /// Runs a seed with machines and work of somebody's own.
 pub(crate) fn run_subject(seed: u64, options: Options, subject: Rc<dyn Subject>) -> Report {
-    let mut course = Course::new(seed, options, subject);
+    finish(seed, &mut Course::new(seed, options, subject))
+}
+
+/// Runs a seed, and gives what was done to its world to somebody.
+pub(crate) fn record<T>(
+    seed: u64,
+    options: Options,
+    read: impl FnOnce(&World, &Recording) -> T,
+) -> (Report, T) {
+    let mut course = Course::new(seed, options, Rc::new(Numbers));
+    course.world.recording = Some(Recording::default());
+    let report = finish(seed, &mut course);
+    let recording = course.world.recording.take().unwrap_or_default();
+    (report, read(&course.world, &recording))
+}
+
+fn finish(seed: u64, course: &mut Course) -> Report {
     let result = catch_unwind(AssertUnwindSafe(|| course.run()));
     let violation = match result {
         Ok(result) => result.err(),
