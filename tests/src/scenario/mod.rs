@@ -24,11 +24,12 @@
 //! - `expect [not] …`: see [`claims`].
 //!
 //! Recorded runs (see [`shrink`](crate::shrink)) need more precise ones:
-//! - `cluster 3 seed=7 manual-turns manual-storage lenient`: replicas draw from another seed; what is for a replica waits for `turn R0`;
-//!   all storages are manual; a command that finds nothing to act on does nothing.
+//! - `cluster 3 seed=7 manual-turns manual-storage manual-snapshots lenient`: replicas draw from another seed; what is for a replica waits for
+//!   `turn R0`; all storages are manual, and snapshots wait for `snapshot R0 5` (all up to op 5); a command that finds nothing to act on does nothing.
 //! - `deliver R0->R1 Commit #3`: the third of such messages. `timer R0`: the replica is told that its timer went off, `fire R0`: its clock moves
 //!   there first. `pass R0 12ms`: its clock moves, and no timer goes off.
 //! - `write R0`: the oldest write becomes durable, `told R0`: the replica hears of one. `crash R0 after 3 effects` of its next turns.
+//!   `crash R0 drawn 7`: chance decides what is left of what was not flushed. `rot R0 frame-at 3`: the frame at that position.
 //! - `invoke c1 put x 1`: asked, and lost on the way. `unheard c1`: the answer to its registration got lost. `acked c1 4`: from now on c1 says that all below #4 are answered.
 
 pub mod claims;
