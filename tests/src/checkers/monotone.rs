@@ -67,7 +67,10 @@ impl Monotone {
             }
             let now = Seen::of_disk(&host.disk);
             now.not_before(&self.durable[replica], replica)?;
-            self.durable[replica] = now;
+            // A crash may leave more than was promised. It is promised when an engine has found it, and kept it safe.
+            if host.disk.is_open() {
+                self.durable[replica] = now;
+            }
         }
         Ok(())
     }

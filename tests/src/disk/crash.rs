@@ -21,7 +21,8 @@ pub enum Fate {
     Drawn {
         /// Who draws.
         seed: u64,
-        /// Whether a frame may be left that cannot be told from one that was flushed.
+        /// Whether it may cost what was promised: a frame may be left that cannot be told from one that was flushed, and the last
+        /// good copy of the record may be torn.
         may_mangle: bool,
     },
 }
@@ -31,12 +32,14 @@ pub enum Fate {
 struct Luck {
     fate: Fate,
     prng: Prng,
+    /// A frame before is not whole: no flush behind it has come back.
+    unflushed: bool,
 }
 
 impl Luck {
     fn new(fate: Fate) -> Self {
         let seed = if let Fate::Drawn { seed, .. } = fate { seed } else { 0 };
-        Self { fate, prng: Prng::new(seed) }
+        Self { fate, prng: Prng::new(seed), unflushed: false }
     }
 
     /// What will be found where the write at `index` of those not flushed should be.
@@ -54,6 +57,11 @@ impl Luck {
                 _ => State::Torn,
             },
         }
+    }
+
+    /// Whether the crash may tear the only good copy of the record.
+    fn may_tear_the_last(&self) -> bool {
+        !matches!(self.fate, Fate::Drawn { may_mangle: false, .. })
     }
 
     /// Whether the engine came as far as the step behind a flush.
@@ -107,8 +115,10 @@ impl Disk {
                 return false;
             }
             self.word.log_excused |= state == State::Corrupt;
+            // A new journal is flushed for itself; else a flush is one of all that was written before.
+            luck.unflushed = state != State::Whole || luck.unflushed && !pending.write.reset;
             self.append(pending, state);
-            if record.is_some() && (state != State::Whole || !luck.goes_on()) {
+            if record.is_some() && (luck.unflushed || !luck.goes_on()) {
                 return false;
             }
         } else {
@@ -119,7 +129,7 @@ impl Disk {
                 match luck.write(0) {
                     State::Missing => return false,
                     State::Torn | State::Corrupt => {
-                        self.slots.0[copy] = Slot::Damaged;
+                        self.tear_slot(copy, luck);
                         return false;
                     }
                     State::Whole => {
@@ -129,6 +139,16 @@ impl Disk {
                 luck.goes_on()
             })
         })
+    }
+
+    /// A crash in the middle of a copy. That costs the record only if the other one had rotted, and nobody had noticed: two faults.
+    fn tear_slot(&mut self, copy: usize, luck: &Luck) {
+        let last = matches!(self.slots.0[1 - copy], Slot::Rotten);
+        if last && !luck.may_tear_the_last() {
+            return;
+        }
+        self.slots.0[copy] = Slot::Torn;
+        self.word.record_excused |= last;
     }
 
     /// In how many places the record is kept.

@@ -66,7 +66,7 @@ impl Disk {
                 if matches!(self.slots.0[copy], Slot::Blank) {
                     return false;
                 }
-                self.slots.0[copy] = Slot::Damaged;
+                self.slots.0[copy] = Slot::Rotten;
                 self.word.record_excused |= self.slots.newest() == Err(Unreadable);
             }
             Rot::Snapshot => {

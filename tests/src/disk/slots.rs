@@ -11,15 +11,17 @@ pub(super) enum Slot {
     Blank,
     /// A record.
     Valid { sequence: u64, record: Record },
-    /// Something else.
-    Damaged,
+    /// Part of a record: a crash came in between.
+    Torn,
+    /// A record whose bits have turned. An engine cannot tell the two apart; we can tell whose fault it is.
+    Rotten,
 }
 
 impl Slot {
     fn sequence(&self) -> Option<u64> {
         match self {
             Self::Valid { sequence, .. } => Some(*sequence),
-            Self::Blank | Self::Damaged => None,
+            Self::Blank | Self::Torn | Self::Rotten => None,
         }
     }
 }
@@ -37,7 +39,7 @@ impl Slots {
     pub(super) fn newest(&self) -> Result<Option<(u64, &Record)>, Unreadable> {
         let valid = |slot| match slot {
             &Slot::Valid { sequence, ref record } => Some((sequence, record)),
-            Slot::Blank | Slot::Damaged => None,
+            Slot::Blank | Slot::Torn | Slot::Rotten => None,
         };
         let newest = self.0.iter().filter_map(valid).max_by_key(|(sequence, _)| *sequence);
         match (&newest, &self.0) {
@@ -50,6 +52,6 @@ impl Slots {
 
     /// Whether both copies say the same.
     pub(super) fn agree(&self) -> bool {
-        self.0[0].sequence() == self.0[1].sequence() && !matches!(self.0[0], Slot::Damaged)
+        self.0[0].sequence() == self.0[1].sequence() && !matches!(self.0[0], Slot::Torn | Slot::Rotten)
     }
 }
