@@ -561,6 +561,7 @@ pub const MUTANTS: &[Mutant] = &[
         "transfer_slower_than_snapshots_ends",
         claim("sent R0->R2 NewState op4"),
     ),
+    mutant("B12", Mutation::GrowWithoutBound, "full_log_waits_for_the_next_snapshot", claim("R0 op 5")),
     mutant("B12", Mutation::GrowWithoutBound, "full_log_waits_for_the_snapshot", claim("not c1 6 answered")),
     careless("F1", Careless::IgnoreFlush, "acknowledgement_waits_for_the_disk", property("J8 promises")),
     careless("F5", Careless::CutCorruptTail, "corrupt_frame_is_no_vote_against_it", WORD),

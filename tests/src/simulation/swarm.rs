@@ -59,8 +59,8 @@ pub(super) struct Swarm {
 
 impl Swarm {
     pub(super) fn draw(prng: &mut Prng, options: &Options) -> Self {
-        let faults = options.faults;
-        let replicas = options.replicas.unwrap_or_else(|| prng.pick(&[3, 3, 5]));
+        let faults = some_of(prng, options.faults);
+        let replicas = options.replicas.unwrap_or_else(|| prng.pick(&[3, 3, 3, 3, 5, 5, 7]));
         let heartbeat_interval = prng.pick(&[10, 20, 50, 100]) * MS;
         let heartbeat_timeout = heartbeat_interval * prng.range(3, 6);
         let mut limits = Limits::default();
@@ -141,6 +141,18 @@ impl Swarm {
             config
         };
         members.iter().map(config).collect()
+    }
+}
+
+/// Faults hide each other: now and then a seed goes without one kind or the other.
+fn some_of(prng: &mut Prng, most: Faults) -> Faults {
+    let mut without = || prng.chance(150);
+    Faults {
+        crashes: most.crashes && !without(),
+        partitions: most.partitions && !without(),
+        pauses: most.pauses && !without(),
+        clocks: most.clocks && !without(),
+        ..most
     }
 }
 

@@ -227,6 +227,11 @@ impl Replica {
         true
     }
 
+    /// Whether a snapshot will be due without another entry.
+    pub(super) fn boundary_is_in_the_log(&self) -> bool {
+        self.log.op().0 - self.commits.boundary.0 >= self.config.limits.snapshot_interval_ops
+    }
+
     /// Whether a snapshot is being written out, or on its way to the storage.
     pub(super) fn snapshot_is_under_way(&self) -> bool {
         self.commits.is_writing() || self.durability.snapshot_on_its_way() > OpNumber(0)

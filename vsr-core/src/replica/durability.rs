@@ -286,7 +286,8 @@ impl Replica {
         if let Some(snapshot) = &self.snapshot {
             self.trim_behind(snapshot.op());
         }
-        self.log_is_oversized() && self.snapshot_is_under_way()
+        // Only a snapshot frees the log. What leads to the next one is let in, and nothing that comes after it.
+        self.log_is_oversized() && (self.snapshot_is_under_way() || self.boundary_is_in_the_log())
     }
 
     /// Whether the whole log, and the view it belongs to, are durable (rule F1).
