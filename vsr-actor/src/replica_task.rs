@@ -332,7 +332,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
-                    if called("append", || self.storage.append(write))?? == Appended::Done {
+                    if called("append", || self.storage.append(*write))?? == Appended::Done {
                         self.lanes.durable = id.sequence;
                         self.follow_ups.push(Input::Persisted(id));
                     }

@@ -9,7 +9,7 @@ use crate::{
     snapshot::Snapshot,
     stop::StopReason,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::ops::Range;
 
@@ -24,7 +24,7 @@ pub enum Effect {
         message: Message,
     },
     /// Make it durable, whole or not at all, in order; then say [`Persisted`](crate::Input::Persisted).
-    Append(Write),
+    Append(Box<Write>),
     /// Apply operations of `entry` to the state machine, and hand each reply to [`applied`](crate::Replica::applied)
     /// before the next input.
     Commit {
@@ -138,4 +138,17 @@ pub enum Refusal {
     OutsideWindow,
     /// The state has not got to what the read must reflect within a time-out.
     Behind,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Input;
+
+    /// They are moved from buffer to buffer in every turn. Up to 128 bytes that is a few instructions, above it a call; so what
+    /// is large and rare is boxed.
+    #[test]
+    fn what_every_turn_moves_is_small() {
+        assert!(size_of::<Message>() <= 112 && size_of::<Input>() <= 128 && size_of::<Effect>() <= 128);
+    }
 }

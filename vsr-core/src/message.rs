@@ -76,7 +76,7 @@ pub enum Body {
         /// Comes back with the answer.
         nonce: Nonce,
         /// The asker has the beginning of a snapshot, and wants the rest.
-        held: Option<Held>,
+        held: Option<Box<Held>>,
     },
     /// The answer.
     NewState(Box<NewState>),

@@ -394,7 +394,7 @@ impl Replica {
             Body::DoViewChange(body) => self.on_do_view_change(sender, view, *body),
             Body::StartView(body) => self.on_start_view(sender, view, *body),
             Body::GetState { view: wanted, after, hash, nonce, held } => {
-                self.on_get_state(sender, wanted, after, hash, nonce, held)
+                self.on_get_state(sender, wanted, after, hash, nonce, held.as_deref())
             }
             Body::NewState(body) => self.on_new_state(sender, view, *body),
             Body::Digests(told) => self.on_digests(sender, told),

@@ -42,7 +42,7 @@ pub enum StorageMode {
 /// A write that was accepted and not flushed.
 #[derive(Clone, Debug)]
 struct Pending {
-    write: Write,
+    write: Box<Write>,
     /// The last frame that was flushed when it came.
     flushed: u64,
 }
@@ -89,7 +89,7 @@ impl Disk {
     }
 
     /// Accepts a write; it is not durable yet.
-    pub fn submit(&mut self, write: Write) {
+    pub fn submit(&mut self, write: Box<Write>) {
         self.pending.push_back(Pending { write, flushed: self.sequence });
         if self.says_too_early() {
             self.word.give(self.sequence + self.pending.len() as u64, None);

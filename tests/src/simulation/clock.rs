@@ -6,6 +6,13 @@ use vsr_core::{Now, Time};
 /// 2026-01-01.
 pub(crate) const UNIX_START: u64 = 1_767_225_600_000_000_000;
 
+const MILLION: u64 = 1_000_000;
+
+/// `value * by / of`, rounded down. The product alone may not fit; in two parts it does, and no wide division is needed.
+fn scaled(value: u64, by: u64, of: u64) -> u64 {
+    value / of * by + value % of * by / of
+}
+
 /// What clocks show, as a function of the true time: a straight line from where they were touched last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
@@ -23,7 +30,7 @@ impl Clock {
 
     pub(super) fn now(&self, at: u64) -> Now {
         let elapsed = at.saturating_sub(self.running_since);
-        let drift = (u128::from(elapsed) * u128::from(self.ppm) / 1_000_000) as u64;
+        let drift = scaled(elapsed, self.ppm, MILLION);
         Now { monotonic: Time(self.monotonic + elapsed + drift), unix: self.unix + elapsed }
     }
 
@@ -32,8 +39,8 @@ impl Clock {
         match time.0.checked_sub(self.monotonic) {
             None | Some(0) => 0,
             Some(ahead) => {
-                let elapsed = u128::from(ahead) * 1_000_000 / (1_000_000 + u128::from(self.ppm));
-                self.running_since.saturating_add(elapsed as u64).saturating_add(1)
+                let elapsed = scaled(ahead, MILLION, MILLION + self.ppm);
+                self.running_since.saturating_add(elapsed).saturating_add(1)
             }
         }
     }
@@ -101,6 +108,14 @@ mod tests {
             let when = clock.when(Time(deadline));
             assert!(when > at && clock.now(when).monotonic >= Time(deadline));
             assert!(clock.now(when - 3).monotonic < Time(deadline));
+        }
+    }
+
+    #[test]
+    fn scaling_in_two_parts_is_exact() {
+        for value in [0, 1, 999_999, 1_000_001, 1 << 40, u64::MAX] {
+            let wide = u128::from(value) * 1_000_000 / 1_020_000;
+            assert_eq!(u128::from(scaled(value, MILLION, MILLION + 20_000)), wide);
         }
     }
 

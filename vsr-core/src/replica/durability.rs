@@ -10,7 +10,7 @@ use crate::{
     mutation::Mutation,
     snapshot::Snapshot,
 };
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::hash::{Hash, Hasher};
 
 /// How far the group is formed.
@@ -207,7 +207,7 @@ impl Replica {
             bytes: entries.iter().map(Entry::bytes).sum(),
             since: self.now.monotonic,
         });
-        self.out.push(Effect::Append(Write {
+        self.out.push(Effect::Append(Box::new(Write {
             id: WriteId { boot: *boot, sequence: *sequence },
             record,
             reset,
@@ -216,7 +216,7 @@ impl Replica {
             entries,
             trim_through,
             commit: self.commit,
-        }));
+        })));
     }
 
     /// Decision 11: a watermark. What waited for it happens now.

@@ -69,6 +69,11 @@ impl Primary {
         self.progress.iter().map(|progress| progress.acked)
     }
 
+    /// Whether there is something to propose, and this replica is the one to do it.
+    fn wants_to_propose(&self) -> bool {
+        self.announced && !self.abdicated && self.queue.front().is_some()
+    }
+
     pub(crate) fn pipeline_bytes(&self) -> usize {
         self.pipeline_bytes
     }
@@ -175,13 +180,13 @@ impl Replica {
 
     /// Moves requests from the queue into the builder while pipeline, entry, log and storage have room. False: nothing to propose.
     fn build_run(&mut self) -> bool {
-        let no_room = self.has_no_room();
+        let wanted = matches!(&self.mode, Mode::Primary(primary) if primary.wants_to_propose());
+        if !wanted || self.has_no_room() {
+            return false;
+        }
         let no_bounds = self.mutated(Mutation::UnboundedPipeline);
         let limits = &self.config.limits;
         let Mode::Primary(primary) = &mut self.mode else { return false };
-        if !primary.announced || primary.abdicated || primary.queue.front().is_none() || no_room {
-            return false;
-        }
         let mut ops = self.log.op().0 - self.commit.0;
         let first_op = self.log.op().next();
         while let Some(next) = primary.queue.front() {
@@ -369,9 +374,11 @@ impl Replica {
         let eager = self.mutated(Mutation::AckBeforePersisted);
         let (view, op) = (self.view, if eager { self.log.op() } else { self.durability.op() });
         let durable = (eager || self.durability.log_view() == Some(view)) && self.durability.view() == view;
-        let hash = self.log.hash_at(op);
         let Mode::Backup(backup) = &mut self.mode else { return };
-        if let Some(hash) = hash.filter(|_| backup.ack_due && durable) {
+        if backup.ack_due
+            && durable
+            && let Some(hash) = self.log.hash_at(op)
+        {
             backup.ack_due = false;
             let to = self.primary_of(view);
             self.observe(Event::PrepareOkSent { to: self.id_of(to), op });

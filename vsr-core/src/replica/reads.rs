@@ -287,6 +287,9 @@ impl Replica {
     /// Rule G2.3: a quorum was in this view after the reads came, and what was answered before them is committed here.
     fn confirm_rounds(&mut self) {
         let Mode::Primary(primary) = &self.mode else { return };
+        if self.reads.rounds.is_empty() {
+            return;
+        }
         let mut confirmed = primary.probes.confirmed(self.me, self.quorum());
         if self.mutated(Mutation::ReadWithoutQuorum) {
             confirmed = u64::MAX;

@@ -101,7 +101,7 @@ impl Replica {
 
     /// The next piece for somebody whose log ends at `after`, if that is what it needs: of the snapshot it has begun with, if that is
     /// still here, else of the newest one.
-    pub(super) fn piece_for(&mut self, from: usize, after: OpNumber, held: Option<Held>) -> Option<Piece> {
+    pub(super) fn piece_for(&mut self, from: usize, after: OpNumber, held: Option<&Held>) -> Option<Piece> {
         let begun = held.and_then(|held| {
             let same = |snapshot: &&Arc<Snapshot>| snapshot.header().digest == held.digest;
             let newest = self.snapshot.as_ref().filter(same);

@@ -168,7 +168,7 @@ impl Replica {
         let (after, hash) =
             if in_own_view { (end.op, end.hash) } else { (transfer.staged.op(), transfer.staged.hash()) };
         let (to, view, nonce) = (transfer.source, transfer.view, transfer.nonce);
-        let held = self.held_above(after);
+        let held = self.held_above(after).map(Box::new);
         self.observe(Event::GetStateSent { to: self.id_of(to), view, after });
         self.send(to, Body::GetState { view, after, hash, nonce, held });
     }
@@ -197,7 +197,7 @@ impl Replica {
         after: OpNumber,
         hash: Hash,
         nonce: Nonce,
-        held: Option<Held>,
+        held: Option<&Held>,
     ) -> Result<(), Ignored> {
         self.observe(Event::GetStateReceived { from: self.id_of(from), view, after });
         if self.durability.view() < self.view {
