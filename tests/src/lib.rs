@@ -9,6 +9,7 @@
 //! - [`shrink`] makes a scenario of a seed that fails, as short as it gets.
 //! - [`rules`] lists the rules of the protocol and what proves each.
 //! - [`explore`] takes every step from every state of a small group, as far as memory allows.
+//! - [`marks`] counts the paths that both take, and explains those that neither takes.
 //! - [`mutants`] proves that both are alive: each rule of the protocol can be switched off, and then its scenario must fail.
 
 #![deny(missing_docs)]
@@ -20,6 +21,7 @@ pub mod explore;
 mod faults;
 pub mod host;
 pub mod machine;
+pub mod marks;
 pub mod mutants;
 pub mod prng;
 pub mod process;

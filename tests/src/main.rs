@@ -16,7 +16,7 @@ use std::{
 use vsr_core::Mutation;
 use vsr_test::{
     disk::{StorageMutation, Switches},
-    explore,
+    explore, marks,
     mutants::{HEAD, HEAD_WITH_SEEDS, MUTANTS, row, search},
     scenario::crashes,
     shrink::shrink,
@@ -94,6 +94,12 @@ enum Command {
         #[arg(long, value_name = "SEEDS")]
         search: Option<u64>,
     },
+    /// Counts which paths fixed seeds and the scenarios take; each must be taken, or it must be known why not.
+    Marks {
+        /// How many seeds, from 1 on.
+        #[arg(long, default_value_t = 300)]
+        seeds: u64,
+    },
     /// Crashes the primary of a busy group in this process again and again: how long until the next acknowledged write?
     Failover {
         /// How often, with each setting of the timers.
@@ -166,6 +172,7 @@ fn main() -> ExitCode {
         Command::Steps { seeds } => printed(steps(seeds)),
         Command::Linearizability { histories } => printed(linearizability(histories)),
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
+        Command::Marks { seeds } => all_marks(seeds),
         Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
@@ -325,30 +332,9 @@ fn simulate(
     println!("{seeds} seeds from {first}");
     // A panic is a finding, told with its seed below.
     std::panic::set_hook(Box::new(|_| {}));
-    let next = AtomicU64::new(0);
-    let result = Mutex::new((Totals::default(), None::<Report>));
     let started = Instant::now();
-    let worker = || loop {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        if index >= seeds {
-            break;
-        }
-        let report = run(first.wrapping_add(index), options);
-        let mut result = result.lock().expect("no worker panics");
-        result.0.merge(&report.totals);
-        if report.violation.is_some() && result.1.as_ref().is_none_or(|known| report.seed < known.seed) {
-            next.store(seeds, Ordering::Relaxed);
-            result.1 = Some(report);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(worker);
-        }
-    });
-    let elapsed = started.elapsed().as_secs_f64();
-    let (totals, failure) = result.into_inner().expect("no worker panics");
-    print_totals(&totals, elapsed, coverage);
+    let (totals, failure) = run_all(first, seeds, options);
+    print_totals(&totals, started.elapsed().as_secs_f64(), coverage);
     let Some(failure) = failure else { return ExitCode::SUCCESS };
     // The same seed again, this time with somebody who writes down what happens.
     let told = run(failure.seed, Options { telling: Telling::Details, ..options });
@@ -377,6 +363,60 @@ fn simulate(
         shrunk(failure.seed, options, mutate, None);
     }
     ExitCode::FAILURE
+}
+
+/// Runs seeds on all cores, until one fails.
+fn run_all(first: u64, seeds: u64, options: Options) -> (Totals, Option<Report>) {
+    let next = AtomicU64::new(0);
+    let result = Mutex::new((Totals::default(), None::<Report>));
+    let worker = || loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= seeds {
+            break;
+        }
+        let report = run(first.wrapping_add(index), options);
+        let mut result = result.lock().expect("no worker panics");
+        result.0.merge(&report.totals);
+        if report.violation.is_some() && result.1.as_ref().is_none_or(|known| report.seed < known.seed) {
+            next.store(seeds, Ordering::Relaxed);
+            result.1 = Some(report);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(worker);
+        }
+    });
+    result.into_inner().expect("no worker panics")
+}
+
+fn all_marks(seeds: u64) -> ExitCode {
+    let (totals, failure) = run_all(1, seeds, Options::default());
+    if let Some(Report { seed, violation: Some(violation), .. }) = failure {
+        eprintln!("seed {seed}: {violation}");
+        return ExitCode::FAILURE;
+    }
+    let scenarios = match marks::of_scenarios() {
+        Ok(scenarios) => scenarios,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let rows = marks::rows(&totals.coverage, &scenarios);
+    println!("{:32} {:>12} {:>12}", "mark", "in seeds", "in scenarios");
+    for row in &rows {
+        let why = row.explanation.unwrap_or_default();
+        let fault = row.fault().unwrap_or_default();
+        println!(
+            "{}",
+            format!("{:32} {:>12} {:>12}  {fault}{why}", row.mark, row.seeds, row.scenarios).trim_end()
+        );
+    }
+    let hit = rows.iter().filter(|row| row.is_hit()).count();
+    let faults = rows.iter().filter(|row| row.fault().is_some()).count();
+    println!("\n{} marks, {hit} hit, {} explained, {faults} at fault", rows.len(), marks::EXPLAINED.len());
+    if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print_hashes(first: u64, seeds: u64, options: Options) -> ExitCode {
@@ -409,7 +449,7 @@ fn print_totals(totals: &Totals, elapsed: f64, coverage: bool) {
     println!("{elapsed:.1} s, {:.0} steps/s with all invariants", totals.steps as f64 / elapsed);
     if coverage {
         for (name, count) in totals.coverage.iter() {
-            println!("  {name:24} {count}");
+            println!("  {name:32} {count}");
         }
     }
 }

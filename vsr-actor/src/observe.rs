@@ -112,10 +112,8 @@ impl Observer {
             counter.increment(1);
             return;
         }
-        let text = format!("{reason:?}");
-        let name = text.split('(').next().unwrap_or_default().to_owned();
         let mut labels = self.labels.to_vec();
-        labels.push(("reason", name));
+        labels.push(("reason", reason.name().to_owned()));
         let counter = counter!("vsr_messages_ignored_total", &labels);
         counter.increment(1);
         self.ignored.push((which, counter));

@@ -45,6 +45,7 @@ mod input;
 mod log;
 mod message;
 mod mutation;
+mod names;
 mod quorum;
 mod replica;
 mod rng;

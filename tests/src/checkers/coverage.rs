@@ -1,72 +1,108 @@
 //! What must happen sometimes: a path no seed takes is a path no seed tests.
 
 use crate::disk::{Failure, Finding};
-use vsr_core::Event;
+use std::fmt;
+use vsr_core::{Answer, Event, Ignored, Refusal, StopReason};
 
-macro_rules! marks {
-    ($($name:ident),* $(,)?; $($storage:ident),* $(,)?) => {
-        #[derive(Clone, Copy)]
-        enum Mark { $($name,)* $($storage,)* }
+/// What happens to storages.
+const STORAGE: &[&str] =
+    &["TailCut", "LogSuspect", "SlotRepaired", "FlushFailed", "DiskFull", "RecordUnreadable", "DiskWiped"];
+const DISK_WIPED: usize = 6;
 
-        const NAMES: &[&str] = &[$(stringify!($name),)* $(stringify!($storage),)*];
+/// All marks, kind by kind. The names of the core's kinds come from matches that the compiler keeps whole.
+const KINDS: [(&str, &[&str]); 6] = [
+    ("event", Event::NAMES),
+    ("ignored", Ignored::NAMES),
+    ("refused", Refusal::NAMES),
+    ("answer", Answer::NAMES),
+    ("stop", StopReason::NAMES),
+    ("storage", STORAGE),
+];
 
-        fn mark(event: &Event) -> Option<Mark> {
-            match event {
-                $(Event::$name { .. } => Some(Mark::$name),)*
-                _ => None,
-            }
-        }
-    };
+/// Where a kind begins among all marks.
+const fn start(kind: usize) -> usize {
+    let (mut start, mut before) = (0, 0);
+    while before < kind {
+        start += KINDS[before].1.len();
+        before += 1;
+    }
+    start
 }
 
-marks! {
-    ViewEntered, LeadershipStarted, LeadershipStopped, PrimaryTimedOut, VoteCast, VoteCancelled, Abdicated,
-    DoViewChangeReceived, LogChosen, StartViewReceived, Truncated, Retransmitted, PrepareOkReceived,
-    RecoveryStarted, RecoveryReceived, RecoveryResponseReceived, RecoveryTargetKnown, Recovered,
-    GetStateReceived, NewStateReceived, ViewInstalled, SnapshotTaken, SnapshotSkipped, SnapshotInstalled,
-    PieceReceived, PiecesDiscarded, Trimmed,
-    SessionRegistered, SessionEvicted, Duplicate, Held, Forwarded, Refused,
-    ReadsAsked, ProbeOkReceived, ReadIndexReceived, ReadRefused;
-    TailCut, LogSuspect, SlotRepaired, FlushFailed, DiskFull, RecordUnreadable, DiskWiped,
+const IGNORED: usize = start(1);
+const REFUSED: usize = start(2);
+const ANSWER: usize = start(3);
+const STOP: usize = start(4);
+const STORAGES: usize = start(5);
+const MARKS: usize = start(6);
+
+/// Something that must happen sometimes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What it is: an event, the reason of an ignored message, the reason of a refusal, ...
+    pub kind: &'static str,
+    /// Its name among its kind.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} {}", self.kind, self.name))
+    }
 }
 
 /// How often each path was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coverage([u64; NAMES.len()]);
+pub struct Coverage([u64; MARKS]);
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self([0; NAMES.len()])
+        Self([0; MARKS])
     }
 }
 
 impl Coverage {
     pub(super) fn on_event(&mut self, event: &Event) {
-        if let Some(mark) = mark(event) {
-            self.0[mark as usize] += 1;
+        self.0[event.index()] += 1;
+        match event {
+            Event::Ignored { reason, .. } | Event::PiecesDiscarded { reason, .. } => {
+                self.0[IGNORED + reason.index()] += 1;
+            }
+            Event::Refused { reason, .. } | Event::ReadRefused { reason } => {
+                self.0[REFUSED + reason.index()] += 1;
+            }
+            _ => {}
         }
+    }
+
+    pub(super) fn on_answer(&mut self, answer: &Answer) {
+        self.0[ANSWER + answer.index()] += 1;
+    }
+
+    pub(super) fn on_stop(&mut self, reason: &StopReason) {
+        self.0[STOP + reason.index()] += 1;
     }
 
     pub(super) fn on_finding(&mut self, finding: Finding) {
         let mark = match finding {
-            Finding::TailCut => Mark::TailCut,
-            Finding::Suspect => Mark::LogSuspect,
-            Finding::SlotRepaired => Mark::SlotRepaired,
+            Finding::TailCut => 0,
+            Finding::Suspect => 1,
+            Finding::SlotRepaired => 2,
         };
-        self.0[mark as usize] += 1;
+        self.0[STORAGES + mark] += 1;
     }
 
     pub(super) fn on_failure(&mut self, failure: Failure) {
         let mark = match failure {
-            Failure::FlushFailed => Mark::FlushFailed,
-            Failure::DiskFull => Mark::DiskFull,
-            Failure::Unreadable => Mark::RecordUnreadable,
+            Failure::FlushFailed => 3,
+            Failure::DiskFull => 4,
+            Failure::Unreadable => 5,
         };
-        self.0[mark as usize] += 1;
+        self.0[STORAGES + mark] += 1;
     }
 
     pub(super) fn on_wipe(&mut self) {
-        self.0[Mark::DiskWiped as usize] += 1;
+        self.0[STORAGES + DISK_WIPED] += 1;
     }
 
     /// Adds what another run saw.
@@ -76,14 +112,15 @@ impl Coverage {
         }
     }
 
-    /// Each path by the name of its event, and how often it was taken.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        NAMES.iter().copied().zip(self.0)
+    /// Each mark, and how often it was hit.
+    pub fn iter(&self) -> impl Iterator<Item = (Mark, u64)> {
+        let marks = KINDS.iter().flat_map(|(kind, names)| names.iter().map(move |name| Mark { kind, name }));
+        marks.zip(self.0)
     }
 
     /// How often the event of this name happened.
     #[must_use]
     pub fn of(&self, name: &str) -> u64 {
-        self.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| count)
+        self.iter().find(|(mark, _)| mark.kind == "event" && mark.name == name).map_or(0, |(_, count)| count)
     }
 }

@@ -14,7 +14,7 @@ mod promises;
 mod sessions;
 mod uniqueness;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Mark};
 
 use crate::{
     disk::{Disk, Failure, Finding},
@@ -186,6 +186,7 @@ impl Checkers {
     }
 
     pub(crate) fn on_stop(&mut self, replica: usize, reason: &StopReason) -> Result<(), Violation> {
+        self.coverage.on_stop(reason);
         if self.unchecked {
             return Ok(());
         }
@@ -228,7 +229,8 @@ impl Checkers {
         self.exactly_once.on_apply(entry, index)
     }
 
-    pub(crate) fn on_answer(&self, of: &Asked, answer: &Answer) -> Result<(), Violation> {
+    pub(crate) fn on_answer(&mut self, of: &Asked, answer: &Answer) -> Result<(), Violation> {
+        self.coverage.on_answer(answer);
         if self.unchecked {
             return Ok(());
         }

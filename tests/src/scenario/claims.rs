@@ -73,7 +73,7 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
         ["sessions", count] => number(|status| status.sessions as u64, count),
         ["primary"] => Ok((status.is_some_and(|status| status.is_primary), format!("{status:?}"))),
         ["stopped", reason] => {
-            let found = host.stopped.as_ref().map(stop_name);
+            let found = host.stopped.as_ref().map(StopReason::name);
             Ok((found == Some(reason), format!("{found:?}")))
         }
         ["failed", wanted] => {
@@ -158,17 +158,5 @@ fn status_name(status: StatusName) -> &'static str {
         StatusName::ViewChange => "ViewChange",
         StatusName::Recovering => "Recovering",
         StatusName::Stopped => "Stopped",
-    }
-}
-
-fn stop_name(reason: &StopReason) -> &'static str {
-    match reason {
-        StopReason::Divergence { .. } => "Divergence",
-        StopReason::StrangeIncarnation { .. } => "StrangeIncarnation",
-        StopReason::BootstrapConflict { .. } => "BootstrapConflict",
-        StopReason::NotDeterministic { .. } => "NotDeterministic",
-        StopReason::LimitsDiffer { .. } => "LimitsDiffer",
-        StopReason::MemoryLost { .. } => "MemoryLost",
-        _ => "Other",
     }
 }

@@ -14,8 +14,8 @@ use crate::{
 use bytes::Bytes;
 use std::time::Duration;
 use vsr_core::{
-    Body, ClusterId, Config, EpochNumber, Event, GroupId, Hash, Input, Message, OpNumber, Origin, ReadKind,
-    ReplicaId, Request, RequestNumber, StatusName, ViewNumber, checksum,
+    Body, ClusterId, Config, EpochNumber, Event, GroupId, Hash, Incarnation, Input, Message, OpNumber,
+    Origin, ReadKind, ReplicaId, Request, RequestNumber, StatusName, ViewNumber, checksum,
 };
 
 /// Firings of a timer within which what is waited for must happen.
@@ -296,6 +296,7 @@ fn forge(stage: &Stage, message: &mut Message, change: &str) -> Result<(), Strin
         ("cluster", _) => message.cluster = ClusterId(value),
         ("group", _) => message.group = GroupId(value),
         ("epoch", _) => message.epoch = EpochNumber(value),
+        ("incarnation", _) => message.incarnation = Incarnation(value),
         ("view", _) => message.view = ViewNumber(value),
         ("hash", Body::PrepareOk { hash, .. }) => *hash = Hash(value.into()),
         _ => return Err(format!("{field} cannot be forged")),

@@ -9,7 +9,7 @@
 //! - `request R0 c1 put x 1`, `retry R1 c1` (all that is unanswered), `resend R1 c1 2` (that one, answered or not).
 //! - `read R1 c1 x`, `read R1 c1 x after 3`, `stale R1 c1 x`: reads beside the log, numbered for each client.
 //! - `deliver R0->R1 Prepare op2`: the oldest such message; `*` is anybody or anything, and `all` in front takes all of them.
-//!   `duplicate` delivers a copy, `forge … with view=7` one in which something is changed (cluster, group, epoch, view, from, hash), `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
+//!   `duplicate` delivers a copy, `forge … with view=7` one in which something is changed (cluster, group, epoch, incarnation, view, from, hash), `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
 //! - `collide R0 c1 1 put x 9`: a confused client uses a number again for something else.
 //! - `storage R1 manual`, `persist R1`, `storage R1 automatic`; `late R1`: what its storage would have said of the last write before the
 //!   crash. `configure R1 window=7` for its next start. `clock R1 -10s` shifts the time of day it shows.
@@ -45,7 +45,10 @@ pub(crate) mod stage;
 
 pub use replay::{Replay, replay};
 
-use crate::{checkers::Violation, disk::Switches};
+use crate::{
+    checkers::{Coverage, Violation},
+    disk::Switches,
+};
 use stage::Stage;
 use std::{
     fs,
@@ -99,7 +102,19 @@ pub fn names(directory: &Path) -> std::io::Result<Vec<String>> {
 /// # Errors
 /// The first command that fails: a claim that is untrue, a property that is broken, a panic.
 pub fn run(text: &str, switches: impl Into<Switches>) -> Result<String, Failure> {
-    let mut stage = Stage::new(switches.into());
+    play(text, switches.into()).map(|(output, _)| output)
+}
+
+/// Runs a text: which paths it takes.
+///
+/// # Errors
+/// As for [`run`].
+pub fn coverage(text: &str, switches: impl Into<Switches>) -> Result<Coverage, Failure> {
+    play(text, switches.into()).map(|(_, stage)| stage.world.checkers.coverage().clone())
+}
+
+fn play(text: &str, switches: Switches) -> Result<(String, Stage), Failure> {
+    let mut stage = Stage::new(switches);
     let mut output = String::new();
     let mut steps = 0;
     for (index, line) in text.lines().enumerate() {
@@ -123,7 +138,7 @@ pub fn run(text: &str, switches: impl Into<Switches>) -> Result<String, Failure>
             output += &format!("  {line}\n");
         }
     }
-    Ok(output)
+    Ok((output, stage))
 }
 
 /// Does something; a panic is a broken property.
