@@ -406,12 +406,10 @@ fn all_marks(seeds: u64) -> ExitCode {
     let rows = marks::rows(&totals.coverage, &scenarios);
     println!("{:32} {:>12} {:>12}", "mark", "in seeds", "in scenarios");
     for row in &rows {
-        let why = row.explanation.unwrap_or_default();
-        let fault = row.fault().unwrap_or_default();
-        println!(
-            "{}",
-            format!("{:32} {:>12} {:>12}  {fault}{why}", row.mark, row.seeds, row.scenarios).trim_end()
-        );
+        let notes = [row.fault(), row.explanation];
+        let notes = notes.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let line = format!("{:32} {:>12} {:>12}  {notes}", row.mark, row.seeds, row.scenarios);
+        println!("{}", line.trim_end());
     }
     let hit = rows.iter().filter(|row| row.is_hit()).count();
     let faults = rows.iter().filter(|row| row.fault().is_some()).count();
