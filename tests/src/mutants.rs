@@ -221,7 +221,7 @@ pub const MUTANTS: &[Mutant] = &[
         "decision 14",
         Mutation::StopForOneDigest,
         "two_digests_that_differ_are_an_alarm",
-        claim("R0 status Normal"),
+        claim("R1 status Normal"),
     ),
     mutant("decision 14, E1", Mutation::DigestNotInSnapshot, "snapshot_brings_its_digest", property("stop")),
     mutant(

@@ -188,8 +188,14 @@ impl World {
     #[must_use]
     pub fn may_lose_memory(&self, replica: usize) -> bool {
         let formed = self.hosts.iter().all(|host| host.is_out() || host.disk.is_formed());
+        formed && !self.hosts[replica].is_out() && self.can_bear_a_loss(replica)
+    }
+
+    /// Whether so few others are without memory that one more does not matter.
+    #[must_use]
+    pub fn can_bear_a_loss(&self, replica: usize) -> bool {
         let others = self.hosts.iter().filter(|host| host.index != replica && host.is_forgetful()).count();
-        formed && !self.hosts[replica].is_out() && others < (self.hosts.len() - 1) / 2
+        others < (self.hosts.len() - 1) / 2
     }
 
     /// From now on a replica's state machine gives other replies than it should (decision 14).

@@ -77,10 +77,10 @@ impl Course {
     }
 
     /// Where a crash takes the log, it may not take one too many: the others must be able to go on, and to give the lost ones back
-    /// (rule F11).
+    /// (rule F11). That begins before the group is formed: the record that says so may be on its way to the disk.
     pub(super) fn can_spare(&self, replica: usize) -> bool {
-        let disk = self.world.hosts[replica].disk();
-        !self.swarm.spares || !disk.forgets() || !disk.is_formed() || self.world.may_lose_memory(replica)
+        let forgets = self.world.hosts[replica].disk().forgets();
+        !self.swarm.spares || !forgets || self.world.can_bear_a_loss(replica)
     }
 
     pub(super) fn crash(&mut self, replica: usize) {

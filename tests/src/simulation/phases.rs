@@ -127,7 +127,13 @@ impl Course {
             })?;
         }
         self.workload.draining = true;
-        self.within_patience("all is answered, and all replicas are equal", |this| Ok(this.is_at_rest()))?;
+        // What is left gets done bit by bit: patience begins anew with each.
+        while !self.is_at_rest() {
+            let before = self.world.checkers.executed();
+            self.within_patience("all is answered, and all replicas are equal", |this| {
+                Ok(this.is_at_rest() || this.world.checkers.executed() > before)
+            })?;
+        }
         self.world.checkers.at_rest(&self.world.hosts)
     }
 

@@ -139,10 +139,11 @@ impl Replica {
         let needed = if self.mutated(Mutation::StopForOneDigest) { 1 } else { self.quorum() };
         let Digests { own, peers, .. } = &mut self.digests;
         for peer in peers.iter_mut() {
-            let agrees = |digest: &&Digest| peer.at(digest.op) == Some(*digest);
-            if let Some(digest) = own.iter().rev().find(agrees) {
+            let newest = own.iter().rev().find(|digest| peer.at(digest.op).is_some());
+            let agreed = own.iter().rev().find(|digest| peer.at(digest.op) == Some(*digest));
+            if let Some(digest) = agreed {
                 peer.agreed = peer.agreed.max(digest.op);
-                peer.alarmed = false;
+                peer.alarmed &= agreed != newest;
             }
         }
         let mut first = vec![None; peers.len()];
