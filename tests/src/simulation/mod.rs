@@ -350,7 +350,7 @@ impl Course {
         let host = &mut self.world.hosts[replica];
         let Some(core) = &host.core else { return Ok(()) };
         let now = site.clock.now(self.now);
-        let room = if self.swarm.ignore_room { usize::MAX } else { core.room() };
+        let room = room_of(core, &self.swarm);
         let timer = core.deadline() <= now.monotonic;
         let mut inputs = mem::take(&mut self.inputs);
         inputs.append(&mut site.inbox);
@@ -374,13 +374,19 @@ impl Course {
         self.after_turn(replica)
     }
 
+    /// How many requests a replica's host hands in at most.
+    fn room(&self, replica: usize) -> usize {
+        self.world.hosts[replica].core.as_ref().map_or(0, |core| room_of(core, &self.swarm))
+    }
+
     fn after_turn(&mut self, replica: usize) -> Result<(), Violation> {
         if !self.world.hosts[replica].is_up() {
             // The turn ended in a crash.
             self.crash(replica);
             return Ok(());
         }
-        if !self.sites[replica].mailbox.is_empty() {
+        // Where there is no room, what makes room is an input or a timer: a turn of its own.
+        if !self.sites[replica].mailbox.is_empty() && self.room(replica) > 0 {
             self.schedule_turn(replica);
         }
         self.schedule_timer(replica);
@@ -448,6 +454,10 @@ impl Course {
             self.queue.at(at, Event::Timer { replica });
         }
     }
+}
+
+fn room_of(core: &vsr_core::Replica, swarm: &Swarm) -> usize {
+    if swarm.ignore_room { usize::MAX } else { core.room() }
 }
 
 /// What the other side of a transport that carries bytes gets.

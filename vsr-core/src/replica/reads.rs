@@ -308,7 +308,8 @@ impl Replica {
         }
     }
 
-    /// Serves what the state reflects now (a group of one needs no answers, so its round is confirmed in the turn it was asked in), after all commits of the turn; no more than a turn should do.
+    /// Serves what the state reflects now, after all commits of the turn; no more than a turn should do. A group of one needs no
+    /// answers: its round is confirmed in the turn it was asked in.
     pub(super) fn serve_reads(&mut self) {
         self.confirm_rounds();
         let at = self.commits.emitted();
