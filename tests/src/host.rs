@@ -4,7 +4,7 @@ use crate::{
     checkers::{Checkers, Violation},
     disk::{Disk, Failure, Fate},
     subject::{Hosted, Subject},
-    trace::{Trace, describe, describe_entry, fingerprint},
+    trace::{Trace, describe, describe_executed, describe_write, fingerprint},
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, mem, rc::Rc};
@@ -578,34 +578,4 @@ impl Host {
         }
         Ok(())
     }
-}
-
-/// An operation as its machine reads it.
-pub(crate) fn describe_executed(machine: &dyn Hosted, entry: &Entry, index: usize) -> String {
-    match entry.origin(index) {
-        Origin::Tick => "tick".into(),
-        Origin::Register { client } => format!("register {client}"),
-        Origin::Request { .. } => machine.describe_operation(&entry.operation(index)),
-    }
-}
-
-fn describe_write(write: &vsr_core::Write) -> String {
-    let mut text = format!("#{}", write.id.sequence);
-    if let Some(record) = &write.record {
-        text +=
-            &format!(" view {} log view {} start {}", record.view.0, record.log_view.0, record.start_op.0);
-    }
-    if let Some(snapshot) = &write.snapshot {
-        text += &format!(" snapshot {}", snapshot.op());
-    }
-    if let Some(above) = write.truncate_above {
-        text += &format!(" cut above {}", above.0);
-    }
-    for entry in &write.entries {
-        text += &format!(" [{}]", describe_entry(entry));
-    }
-    if let Some(through) = write.trim_through {
-        text += &format!(" trim {}", through.0);
-    }
-    text + &format!(" commit {}", write.commit.0)
 }

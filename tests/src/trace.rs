@@ -1,8 +1,8 @@
 //! What happened, as one hash always, and as text when somebody wants to read it.
 
-use crate::prng::mix;
+use crate::{prng::mix, subject::Hosted};
 use std::{collections::VecDeque, fmt::Write as _};
-use vsr_core::{Body, Entry, Message, Origin, Part, Piece, Standing, Suffix};
+use vsr_core::{Body, Entry, Message, Origin, Part, Piece, Standing, Suffix, Write};
 
 /// How many lines of a trace are kept.
 const LINES_MAX: usize = 120;
@@ -209,4 +209,35 @@ pub fn damage_piece(message: &mut Message) -> bool {
     *last ^= 1;
     piece.bytes = bytes::Bytes::from(bytes).into();
     true
+}
+
+/// An operation as its machine reads it.
+pub(crate) fn describe_executed(machine: &dyn Hosted, entry: &Entry, index: usize) -> String {
+    match entry.origin(index) {
+        Origin::Tick => "tick".into(),
+        Origin::Register { client } => format!("register {client}"),
+        Origin::Request { .. } => machine.describe_operation(&entry.operation(index)),
+    }
+}
+
+/// What a write is to make durable.
+pub(crate) fn describe_write(write: &Write) -> String {
+    let mut text = format!("#{}", write.id.sequence);
+    if let Some(record) = &write.record {
+        text +=
+            &format!(" view {} log view {} start {}", record.view.0, record.log_view.0, record.start_op.0);
+    }
+    if let Some(snapshot) = &write.snapshot {
+        text += &format!(" snapshot {}", snapshot.op());
+    }
+    if let Some(above) = write.truncate_above {
+        text += &format!(" cut above {}", above.0);
+    }
+    for entry in &write.entries {
+        text += &format!(" [{}]", describe_entry(entry));
+    }
+    if let Some(through) = write.trim_through {
+        text += &format!(" trim {}", through.0);
+    }
+    text + &format!(" commit {}", write.commit.0)
 }

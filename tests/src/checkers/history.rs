@@ -2,7 +2,7 @@
 //! state. One model of the machine executes every operation once, when the first replica does.
 
 use super::Violation;
-use crate::{host::describe_executed, subject::Hosted};
+use crate::{subject::Hosted, trace::describe_executed};
 use bytes::Bytes;
 use std::fmt;
 use vsr_core::{Entry, OpNumber, Origin};

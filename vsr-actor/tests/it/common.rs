@@ -1,6 +1,6 @@
 //! What the tests replicate, and how they start it.
 
-use vsr_actor::{Client, Cluster, Config, RequestError, prelude::*};
+use vsr_actor::{Client, Cluster, Config, RequestError, linearizability::Model, prelude::*};
 
 /// Keeps what it is given, in order, and shows it when asked: loss, repetition and disorder are visible.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,4 +58,25 @@ pub(crate) async fn add(client: &Client<Journal>, item: u64) -> Result<u64, Requ
 
 pub(crate) async fn read(client: &Client<Journal>) -> Vec<u64> {
     client.request(Ask::Read).await.expect("the group is healthy")
+}
+
+/// The journal as a sequential model: adds an item, or shows all.
+pub(crate) struct Spec;
+
+impl Model for Spec {
+    type State = Vec<u64>;
+    type Op = Option<u64>;
+    type Reply = Vec<u64>;
+
+    fn initial() -> Vec<u64> {
+        Vec::new()
+    }
+
+    fn step(state: &Vec<u64>, add: &Option<u64>) -> (Vec<u64>, Vec<u64>) {
+        let mut state = state.clone();
+        let Some(item) = add else { return (state.clone(), state) };
+        state.push(*item);
+        let reply = vec![state.len() as u64];
+        (state, reply)
+    }
 }

@@ -1,31 +1,11 @@
 //! What many clients see while replicas crash is linearizable, unknown outcomes included.
 
-use crate::common::Ask;
+use crate::common::{Ask, Spec};
 use std::{sync::Arc, time::Duration};
 use vsr_actor::{
     Cluster, Outcome,
-    linearizability::{CallOutcome, Model, Recorder, check},
+    linearizability::{CallOutcome, Recorder, check},
 };
-
-struct Spec;
-
-impl Model for Spec {
-    type State = Vec<u64>;
-    type Op = Option<u64>;
-    type Reply = Vec<u64>;
-
-    fn initial() -> Vec<u64> {
-        Vec::new()
-    }
-
-    fn step(state: &Vec<u64>, add: &Option<u64>) -> (Vec<u64>, Vec<u64>) {
-        let mut state = state.clone();
-        let Some(item) = add else { return (state.clone(), state) };
-        state.push(*item);
-        let reply = vec![state.len() as u64];
-        (state, reply)
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn the_history_of_a_stormy_hour_is_linearizable() {

@@ -1,6 +1,6 @@
 //! Reads beside the log: what each kind promises, and what becomes of it when replicas die and networks break.
 
-use crate::common::{Ask, Journal, add, cluster};
+use crate::common::{Ask, Journal, Spec, add, cluster};
 use std::{
     collections::HashMap,
     sync::{
@@ -12,7 +12,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 use vsr_actor::{
     Client, Cluster, OpNumber, Outcome, ReplicaId, RequestError, Token, Verdict,
-    linearizability::{CallOutcome, Model, Recorder, check},
+    linearizability::{CallOutcome, Recorder, check},
     vsr_core::Body,
 };
 
@@ -262,26 +262,6 @@ async fn reads_of_a_cluster_that_is_gone_say_so() {
     assert_eq!(look(&client).await, Ok(vec![]));
     cluster.shutdown().await.expect("nobody failed");
     assert_eq!(look(&client).await, Err(RequestError::Stopped { outcome: Outcome::NotExecuted }));
-}
-
-struct Spec;
-
-impl Model for Spec {
-    type State = Vec<u64>;
-    type Op = Option<u64>;
-    type Reply = Vec<u64>;
-
-    fn initial() -> Vec<u64> {
-        Vec::new()
-    }
-
-    fn step(state: &Vec<u64>, add: &Option<u64>) -> (Vec<u64>, Vec<u64>) {
-        let mut state = state.clone();
-        let Some(item) = add else { return (state.clone(), state) };
-        state.push(*item);
-        let reply = vec![state.len() as u64];
-        (state, reply)
-    }
 }
 
 #[tokio::test(start_paused = true)]
