@@ -1,26 +1,22 @@
 //! Starting one replica.
 
 use crate::{
-    Config, Handle, InProcessReplies, LogStorage, MemoryStorage, Persisted, ReplicaError, Replies,
-    StateMachine, Transport,
+    Config, Handle, Health, InProcessReplies, LogStorage, MemoryStorage, ReplicaError, Replies, ServerRef,
+    StateMachine, Transport, VsrServer,
     clock::Clock,
     control::Pause,
-    door::{DoorKeeper, Doors, doors},
+    door::{Doors, doors},
+    entrance::Entrance,
     handle::Inner,
     machine::Machine,
-    observe::Observer,
-    read::Readers,
-    replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
-    snapshots::Snapshots,
+    replica_task::{Mailbox, Run, run},
+    seat::Seat,
+    server::{Context, Hooks, Host, Joining, Parts, hooks_of, init},
     status::Publisher,
-    waiters::Waiters,
 };
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
-use tokio::{runtime::Handle as Runtime, sync::mpsc};
-use vsr_core::{Message, Replica, ReplicaId};
+use std::{fmt, sync::Arc};
+use tokio::sync::mpsc;
+use vsr_core::{Message, ReplicaId, Status};
 
 /// Puts one replica together: who it is, what it replicates, how it reaches the others, where it keeps its log.
 ///
@@ -63,6 +59,7 @@ pub struct Builder<M: StateMachine> {
     transport: Option<Box<dyn Transport>>,
     replies: Box<dyn Replies<M::Reply>>,
     storage: Box<dyn LogStorage>,
+    pub(crate) hooks: Option<&'static dyn Hooks<M>>,
     pub(crate) place: Option<Place<M>>,
 }
 
@@ -78,6 +75,9 @@ pub(crate) struct Place<M: StateMachine> {
 impl<M: StateMachine> Builder<M> {
     /// The replica `id` of the group of `members`, in the order all of them agree on: the primary of view v is number v mod N.
     /// `machine` is the state before the first operation; what the storage holds replaces it.
+    ///
+    /// Without members the replica waits, once started, until [`Handle::set_cluster`] tells it who it is and with whom; `id` is provisional
+    /// then.
     pub fn new(id: ReplicaId, members: impl IntoIterator<Item = ReplicaId>, machine: M) -> Self {
         Self {
             id,
@@ -87,8 +87,17 @@ impl<M: StateMachine> Builder<M> {
             transport: None,
             replies: Box::new(InProcessReplies),
             storage: Box::new(MemoryStorage::default()),
+            hooks: None,
             place: None,
         }
+    }
+
+    /// The same with the callbacks of a [`VsrServer`].
+    pub fn server(id: ReplicaId, members: impl IntoIterator<Item = ReplicaId>, server: M) -> Self
+    where
+        M: VsrServer,
+    {
+        Self { hooks: Some(hooks_of::<M>()), ..Self::new(id, members, server) }
     }
 
     /// Everything that has a number. Default: [`Config::default`].
@@ -115,13 +124,15 @@ impl<M: StateMachine> Builder<M> {
         self
     }
 
-    /// Opens the storage and starts the replica's task on the runtime of the caller. Returns before the group has formed. Dropped
-    /// before it is ready, nothing runs.
+    /// Runs the actor's `init`, opens the storage and starts the replica's task on the runtime of the caller. Returns before the group
+    /// has formed. Dropped before it is ready, nothing runs.
     ///
     /// # Errors
-    /// A configuration that breaks a rule, a storage that cannot be read, or one that belongs to another replica.
+    /// A configuration that breaks a rule, an `init` that fails or takes too long, a storage that cannot be read, or one that belongs to
+    /// another replica.
     pub async fn start(self) -> Result<Handle<M>, ReplicaError> {
-        let Self { id, members, machine, config, transport, replies, mut storage, place } = self;
+        let Self { mut id, mut members, machine, config, transport, replies, mut storage, hooks, place } =
+            self;
         config.validate()?;
         let place = place.unwrap_or_else(|| Place {
             doors: doors([id]),
@@ -130,61 +141,79 @@ impl<M: StateMachine> Builder<M> {
             peers: mpsc::channel(config.mailboxes.peers),
             start: 0,
         });
-        let persisted = Persisted::default();
-        let restored = storage.open(persisted.clone()).await?;
-        let mut effects = Vec::new();
-        let core_config = config.core(id, members, config.seed_of(id, place.start));
-        let core = Replica::start(place.clock.now(), core_config, restored, &mut effects)?;
-
         let (control, control_lane) = mpsc::channel(config.mailboxes.control);
         let (clients, clients_lane) = mpsc::channel(config.mailboxes.clients);
         let (reads, reads_lane) = mpsc::channel(config.mailboxes.reads);
         let (peers, peers_lane) = place.peers;
-        let doors_view = place.doors.subscribe();
-        let (publisher, status) = Publisher::new(core.status());
+        let entrance = Arc::new(Entrance::new(config.clone(), place.doors.subscribe(), place.index, control));
+        let (machine, host, server) = match hooks {
+            None => (machine, None, ServerRef::new(None, config.client.deadline)),
+            Some(hooks) => {
+                let (machine, host, server, joining) =
+                    host(hooks, machine, id, place.clock, &entrance).await?;
+                let Joining { log, cluster } = joining;
+                storage = log.unwrap_or(storage);
+                (id, members) = cluster.unwrap_or((id, members));
+                (machine, Some(host), server)
+            }
+        };
         let pause = Arc::new(Pause::default());
-        let task = ReplicaTask {
-            core,
+        let seat = Seat {
+            config,
             machine: Machine::new(machine),
-            snapshots: Snapshots::default(),
+            host,
             transport: transport.unwrap_or_else(|| Box::new(Nowhere)),
             replies,
             storage,
-            persisted,
             mailbox: Mailbox {
                 control: control_lane,
                 peers: peers_lane,
                 clients: clients_lane,
                 reads: reads_lane,
             },
-            waiters: Waiters::new(config.replicated.sessions_max),
-            readers: Readers::default(),
-            door: DoorKeeper::open(place.doors, place.index, clients, reads),
-            observer: Observer::new(config.group, id),
+            doors: place.doors,
+            index: place.index,
+            clients,
+            reads,
             clock: place.clock,
             pause: pause.clone(),
-            hand_over_max: config.heartbeat_timeout * 2,
-            operation_bytes_max: config.limits.operation_bytes_max,
-            lanes: Lanes::default(),
-            effects,
-            follow_ups: Vec::new(),
+            start: place.start,
         };
-        let runtime = Runtime::current();
-        let task = runtime.spawn(run(Run { task, publisher })).abort_handle();
-        Ok(Handle::new(Inner {
-            id,
-            config,
-            control,
-            peers,
-            doors: doors_view,
-            index: place.index,
-            status,
-            pause,
-            task,
-            runtime,
-            own_client: OnceLock::new(),
-        }))
+        let runtime = &entrance.runtime;
+        let (status, task) = if members.is_empty() {
+            let (publisher, status) = Publisher::new(Health::NotJoined, Status::not_joined(id));
+            (status, runtime.spawn(seat.wait_and_run(id, publisher)))
+        } else {
+            let task = seat.join(id, members).await?;
+            let (publisher, status) = Publisher::new(Health::Running, task.core.status());
+            (status, runtime.spawn(run(Run { task, publisher })))
+        };
+        let task = task.abort_handle();
+        Ok(Handle::new(Inner { peers, entrance, server, status, pause, task }))
     }
+}
+
+/// Makes the actor's mailbox, and runs its `init`.
+async fn host<M: StateMachine>(
+    hooks: &'static dyn Hooks<M>,
+    machine: M,
+    id: ReplicaId,
+    clock: Clock,
+    entrance: &Arc<Entrance<M>>,
+) -> Result<(M, Host<M>, ServerRef<M>, Joining), ReplicaError> {
+    let config = &entrance.config;
+    let (lane, mailbox) = mpsc::channel(config.mailboxes.calls);
+    let server = ServerRef::new(Some(lane), config.client.deadline);
+    let context = Context::new(Status::not_joined(id), clock, server.clone(), entrance.clone());
+    let parts = Parts {
+        hooks,
+        mailbox,
+        context,
+        slow: config.slow_callback,
+        terminate_timeout: config.terminate_timeout,
+    };
+    let (machine, host, joining) = init(machine, parts, config.init_timeout).await?;
+    Ok((machine, host, server, joining))
 }
 
 /// The transport of a replica that was given none.

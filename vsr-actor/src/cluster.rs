@@ -2,11 +2,12 @@
 
 use crate::{
     Builder, Client, ClusterError, Config, Handle, MemoryStorage, Rule, StateMachine, Status, Transport,
-    Verdict,
+    Verdict, VsrServer,
     builder::Place,
     client::Preference,
     clock::Clock,
     door::{Doors, doors},
+    server::{Hooks, hooks_of},
     transport::in_process::{InProcess, Network},
 };
 use std::{
@@ -50,6 +51,7 @@ use vsr_core::{Message, ReplicaId, StatusName};
 pub struct Cluster<M: StateMachine> {
     config: Config,
     factory: Arc<dyn Fn() -> M + Send + Sync>,
+    hooks: Option<&'static dyn Hooks<M>>,
     wrap: Option<Wrap>,
     members: Vec<ReplicaId>,
     slots: Vec<Slot<M>>,
@@ -96,7 +98,29 @@ impl<M: StateMachine> Cluster<M> {
 
     /// The same with settings.
     pub fn builder(n: usize, factory: impl Fn() -> M + Send + Sync + 'static) -> ClusterBuilder<M> {
-        ClusterBuilder { n, factory: Arc::new(factory), config: Config::default(), wrap: None }
+        ClusterBuilder { n, factory: Arc::new(factory), hooks: None, config: Config::default(), wrap: None }
+    }
+
+    /// [`in_process`](Self::in_process) for actors with callbacks: each replica runs those of its own [`VsrServer`].
+    ///
+    /// # Errors
+    /// A number of replicas that is not between 1 and 63; an `init` that fails.
+    pub async fn servers(
+        n: usize,
+        factory: impl Fn() -> M + Send + Sync + 'static,
+    ) -> Result<Self, ClusterError>
+    where
+        M: VsrServer,
+    {
+        Self::server_builder(n, factory).start().await
+    }
+
+    /// The same with settings.
+    pub fn server_builder(n: usize, factory: impl Fn() -> M + Send + Sync + 'static) -> ClusterBuilder<M>
+    where
+        M: VsrServer,
+    {
+        ClusterBuilder { hooks: Some(hooks_of::<M>()), ..Self::builder(n, factory) }
     }
 
     /// A new client of the group. It talks to the primary, finds another replica when that one does not answer, and goes back to the
@@ -238,6 +262,7 @@ impl<M: StateMachine> Cluster<M> {
             .config(self.config.clone())
             .transport(transport)
             .storage(slot.storage.clone());
+        builder.hooks = self.hooks;
         builder.place = Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers, start });
         let handle = builder.start().await.map_err(|error| ClusterError::Replica { id, error })?;
         slot.state().handle = Some(handle);
@@ -395,9 +420,10 @@ impl<M: StateMachine> Slot<M> {
 
 /// Settings of an in-process cluster.
 #[must_use = "nothing runs before `start`"]
-pub struct ClusterBuilder<M> {
+pub struct ClusterBuilder<M: StateMachine> {
     n: usize,
     factory: Arc<dyn Fn() -> M + Send + Sync>,
+    hooks: Option<&'static dyn Hooks<M>>,
     config: Config,
     wrap: Option<Wrap>,
 }
@@ -429,7 +455,7 @@ impl<M: StateMachine> ClusterBuilder<M> {
     /// # Errors
     /// A configuration that breaks a rule, or a number of replicas that is not between 1 and 63.
     pub async fn start(self) -> Result<Cluster<M>, ClusterError> {
-        let Self { n, factory, config, wrap } = self;
+        let Self { n, factory, hooks, config, wrap } = self;
         config.validate()?;
         let members: Vec<_> = (0..u32::try_from(n).unwrap_or(u32::MAX).min(64)).map(ReplicaId).collect();
         config.core(ReplicaId(0), members.clone(), 0).validate().map_err(crate::ConfigError::Protocol)?;
@@ -444,6 +470,7 @@ impl<M: StateMachine> ClusterBuilder<M> {
             members,
             config,
             factory,
+            hooks,
             wrap,
             network: Arc::new(Network::default()),
             clock: Clock::new(),
@@ -471,7 +498,7 @@ impl<M: StateMachine> fmt::Debug for Cluster<M> {
     }
 }
 
-impl<M> fmt::Debug for ClusterBuilder<M> {
+impl<M: StateMachine> fmt::Debug for ClusterBuilder<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterBuilder")
             .field("n", &self.n)

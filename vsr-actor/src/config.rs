@@ -42,6 +42,15 @@ pub struct Config {
     pub seed: Option<u64>,
     /// How much may wait for the replica's task.
     pub mailboxes: Mailboxes,
+    /// How long [`VsrServer::init`](crate::VsrServer::init) may take. Default: 10 s.
+    #[serde(with = "humantime_serde")]
+    pub init_timeout: Duration,
+    /// How long [`VsrServer::terminate`](crate::VsrServer::terminate) may take, and the end of spawned work with it. Default: 5 s.
+    #[serde(with = "humantime_serde")]
+    pub terminate_timeout: Duration,
+    /// A callback that takes longer than this is reported: it kept the replica from its heartbeats. Default: 50 ms.
+    #[serde(with = "humantime_serde")]
+    pub slow_callback: Duration,
     /// How clients behave.
     pub client: ClientConfig,
 }
@@ -59,6 +68,8 @@ pub struct Mailboxes {
     pub clients: usize,
     /// Reads of clients beside the log; a full lane makes them wait. Default: 4096.
     pub reads: usize,
+    /// Calls, casts and infos of a [`VsrServer`](crate::VsrServer); a full lane makes senders wait. Default: 1024.
+    pub calls: usize,
 }
 
 /// What a client does when nobody says otherwise.
@@ -88,6 +99,9 @@ impl Default for Config {
             replicated: ReplicatedLimits::default(),
             seed: None,
             mailboxes: Mailboxes::default(),
+            init_timeout: Duration::from_secs(10),
+            terminate_timeout: Duration::from_secs(5),
+            slow_callback: Duration::from_millis(50),
             client: ClientConfig::default(),
         }
     }
@@ -95,7 +109,7 @@ impl Default for Config {
 
 impl Default for Mailboxes {
     fn default() -> Self {
-        Self { control: 64, peers: 1024, clients: 4096, reads: 4096 }
+        Self { control: 64, peers: 1024, clients: 4096, reads: 4096, calls: 1024 }
     }
 }
 
@@ -120,6 +134,7 @@ impl Config {
             ("mailboxes.peers", self.mailboxes.peers),
             ("mailboxes.clients", self.mailboxes.clients),
             ("mailboxes.reads", self.mailboxes.reads),
+            ("mailboxes.calls", self.mailboxes.calls),
         ];
         if let Some((name, _)) = lanes.into_iter().find(|(_, capacity)| *capacity == 0) {
             return Err(ConfigError::Zero { name });
@@ -128,8 +143,13 @@ impl Config {
             return Err(ConfigError::TooLarge { name, value, max: LANE_MAX });
         }
         let ClientConfig { deadline, retry_min, retry_max } = self.client;
-        if deadline.is_zero() {
-            return Err(ConfigError::Zero { name: "client.deadline" });
+        let times = [
+            ("client.deadline", deadline),
+            ("init_timeout", self.init_timeout),
+            ("terminate_timeout", self.terminate_timeout),
+        ];
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
+            return Err(ConfigError::Zero { name });
         }
         if retry_min.is_zero() || retry_max < retry_min {
             return Err(ConfigError::Retries { retry_min, retry_max });

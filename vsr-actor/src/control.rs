@@ -1,8 +1,12 @@
 //! What the owner of a replica tells its task.
 
-use crate::{ReplyTo, RequestError};
+use crate::{Dump, LogStorage, ReplicaError, ReplyTo, RequestError};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
+use vsr_core::ReplicaId;
+
+/// Where the outcome of an order is waited for.
+pub(crate) type Done = oneshot::Sender<Result<(), ReplicaError>>;
 
 /// An order for a replica's task.
 pub(crate) enum Control<R> {
@@ -10,6 +14,12 @@ pub(crate) enum Control<R> {
     Shutdown { hand_over: bool },
     /// Give an error to somebody whom only the user's `Replies` can answer.
     Reply(ReplyTo<R>, Result<R, RequestError>),
+    /// Start on this log; before it has joined only.
+    SetLog(Box<dyn LogStorage>, Done),
+    /// Be this replica of the group of these members, and join it; once only.
+    SetCluster(ReplicaId, Vec<ReplicaId>, Done),
+    /// Tell everything about itself.
+    Dump(oneshot::Sender<Dump>),
 }
 
 /// Makes a replica's task stand still, for tests of what others do meanwhile.

@@ -44,9 +44,11 @@ impl<M: StateMachine> DoorKeeper<M> {
     pub(crate) fn open(
         doors: Doors<M>,
         index: usize,
+        id: ReplicaId,
         lane: mpsc::Sender<Submission<M::Reply>>,
         reads: mpsc::Sender<ReadJob<M>>,
     ) -> Self {
+        doors.send_modify(|doors| doors[index].id = id);
         let keeper = Self { doors, index, own: lane.downgrade(), started: None };
         keeper.set(Some(lane), Some(reads));
         keeper

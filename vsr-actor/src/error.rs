@@ -1,6 +1,6 @@
 //! What can go wrong, and what is known then.
 
-use crate::{ConfigError, StorageError};
+use crate::{AlreadyRunning, ConfigError, Stop, StorageError};
 use std::time::Duration;
 use vsr_core::{OpNumber, ReplicaId, StartError, StopReason};
 
@@ -136,6 +136,27 @@ pub enum ReplicaError {
         /// What it said.
         reason: String,
     },
+    /// The actor's `init` refused to start. With [`Stop::Normal`] there was nothing to do; anything else is a fault.
+    #[error("init refused to start: {stop}")]
+    Init {
+        /// What it said.
+        stop: Stop,
+    },
+    /// The actor's `init` was not done in time, and was dropped.
+    #[error("init was not done within {after:?}: make it faster, or raise `init_timeout`")]
+    InitTimedOut {
+        /// The bound: [`Config::init_timeout`](crate::Config::init_timeout).
+        after: Duration,
+    },
+    /// A callback of the actor said that it failed.
+    #[error("the actor stopped: {reason}")]
+    Stopped {
+        /// What it said.
+        reason: String,
+    },
+    /// Something was set too late.
+    #[error(transparent)]
+    AlreadyRunning(#[from] AlreadyRunning),
     /// An assertion of this library failed. Please report it.
     #[error("a broken assertion, please report it: {reason}")]
     Bug {

@@ -1,18 +1,15 @@
 //! What the owner of a replica holds.
 
 use crate::{
-    Client, Config, Health, ReplicaError, ReplyTo, RequestError, StateMachine, Status, WatchStatus,
-    client::Preference,
-    control::{Control, Pause},
-    door::DoorsView,
+    Client, Dump, Health, LogStorage, ReplicaError, ReplyTo, RequestError, ServerRef, StateMachine, Status,
+    WatchStatus,
+    control::{Control, Done, Pause},
+    dump::gone,
+    entrance::Entrance,
 };
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::Arc};
 use tokio::{
-    runtime::Handle as Runtime,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::AbortHandle,
 };
 use vsr_core::{Message, ReplicaId};
@@ -26,18 +23,12 @@ pub struct Handle<M: StateMachine> {
 }
 
 pub(crate) struct Inner<M: StateMachine> {
-    pub(crate) id: ReplicaId,
-    pub(crate) config: Config,
-    pub(crate) control: mpsc::Sender<Control<M::Reply>>,
     pub(crate) peers: mpsc::Sender<Message>,
-    pub(crate) doors: DoorsView<M>,
-    pub(crate) index: usize,
+    pub(crate) entrance: Arc<Entrance<M>>,
+    pub(crate) server: ServerRef<M>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) task: AbortHandle,
-    pub(crate) runtime: Runtime,
-    /// Serves [`Handle::submit`].
-    pub(crate) own_client: OnceLock<Client<M>>,
 }
 
 impl<M: StateMachine> Drop for Inner<M> {
@@ -53,8 +44,9 @@ impl<M: StateMachine> Handle<M> {
 
     /// Which replica this is.
     #[must_use]
+    #[doc(alias = "node_id")]
     pub fn id(&self) -> ReplicaId {
-        self.inner.id
+        self.inner.status.borrow().protocol.replica
     }
 
     /// What the replica knew of itself at the end of its last turn: a copy, never a lock.
@@ -79,8 +71,62 @@ impl<M: StateMachine> Handle<M> {
     /// A new client whose only way into the group is this replica.
     #[must_use]
     pub fn client(&self) -> Client<M> {
-        let Inner { config, doors, index, runtime, .. } = &*self.inner;
-        Client::start(config, doors.clone(), Preference::Only(*index), runtime, None)
+        self.inner.entrance.client()
+    }
+
+    /// The mailbox of the replica's [`VsrServer`](crate::VsrServer).
+    #[must_use]
+    pub fn server(&self) -> ServerRef<M> {
+        self.inner.server.clone()
+    }
+
+    /// Says which replica this is and of which group, to one that was [started without members](crate::Builder::new), and lets it join.
+    /// Members are in the order that all of them agree on. Cancel-safe: once begun, the replica joins all the same.
+    ///
+    /// # Errors
+    /// [`AlreadyRunning`](ReplicaError::AlreadyRunning), if it has joined. [`Config`](ReplicaError::Config), if these members break a
+    /// rule: it still waits then. Those of a start, such as a storage that cannot be read; these end the replica.
+    pub async fn set_cluster(
+        &self,
+        id: ReplicaId,
+        members: impl IntoIterator<Item = ReplicaId>,
+    ) -> Result<(), ReplicaError> {
+        let members = members.into_iter().collect();
+        self.order(|done| Control::SetCluster(id, members, done)).await
+    }
+
+    /// Hands a log to a replica that was [started without members](crate::Builder::new) and has not joined a group yet.
+    ///
+    /// # Errors
+    /// [`AlreadyRunning`](ReplicaError::AlreadyRunning), if it has joined; why it ended, if it has.
+    pub async fn set_log(&self, log: impl LogStorage) -> Result<(), ReplicaError> {
+        self.order(|done| Control::SetLog(Box::new(log), done)).await
+    }
+
+    /// Everything the replica can tell about itself, for tests and for looking for a fault: a copy, taken between two turns, that can be
+    /// written as JSON or whatever serde knows. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why the replica has ended, if it has.
+    pub async fn dump(&self) -> Result<Dump, ReplicaError> {
+        self.ask(Control::Dump).await
+    }
+
+    async fn order(&self, order: impl FnOnce(Done) -> Control<M::Reply>) -> Result<(), ReplicaError> {
+        self.ask(order).await?
+    }
+
+    async fn ask<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> Control<M::Reply>,
+    ) -> Result<T, ReplicaError> {
+        let (tell, told) = oneshot::channel();
+        // A lane that is closed belongs to a task that has ended.
+        let _ = self.inner.entrance.control.send(order(tell)).await;
+        match told.await {
+            Ok(told) => Ok(told),
+            Err(_) => Err(gone(self.join().await)),
+        }
     }
 
     /// Submits an operation whose reply goes to the replica's [`Replies`](crate::Replies): the way in for transports that answer
@@ -93,12 +139,7 @@ impl<M: StateMachine> Handle<M> {
     /// given to [`Replies`](crate::Replies), as long as the replica runs: when it ends, what is still under way gets no answer, and
     /// may or may not be executed.
     pub fn submit(&self, operation: M::Operation, to: ReplyTo<M::Reply>) -> Result<(), RequestError> {
-        let Inner { config, doors, index, runtime, control, .. } = &*self.inner;
-        let own = self.inner.own_client.get_or_init(|| {
-            let custom = Some(control.clone());
-            Client::start(config, doors.clone(), Preference::Only(*index), runtime, custom)
-        });
-        own.try_submit_to(operation, to)
+        self.inner.entrance.submit(operation, to).map_err(|(error, _to)| error)
     }
 
     /// Stops the replica in an orderly way: a primary hands its view over to another replica first, and waits for that at most two
@@ -121,7 +162,7 @@ impl<M: StateMachine> Handle<M> {
         while status.changed().await.is_ok() {}
         let health = status.borrow().health.clone();
         match health {
-            Health::Running | Health::Stopped => Ok(()),
+            Health::NotJoined | Health::Running | Health::Stopped => Ok(()),
             Health::Failed(error) => Err(error),
         }
     }
@@ -130,7 +171,7 @@ impl<M: StateMachine> Handle<M> {
     pub(crate) async fn end(&self, hand_over: bool) -> Result<(), ReplicaError> {
         self.inner.pause.resume();
         // A lane that is closed belongs to a task that has ended.
-        let _ = self.inner.control.send(Control::Shutdown { hand_over }).await;
+        let _ = self.inner.entrance.control.send(Control::Shutdown { hand_over }).await;
         self.join().await
     }
 
@@ -154,7 +195,7 @@ impl<M: StateMachine> Clone for Handle<M> {
 impl<M: StateMachine> fmt::Debug for Handle<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("id", &self.inner.id)
+            .field("id", &self.id())
             .field("status", &self.status())
             .finish_non_exhaustive()
     }

@@ -16,6 +16,8 @@ mod cluster;
 mod config;
 mod control;
 mod door;
+mod dump;
+mod entrance;
 mod error;
 mod handle;
 pub mod linearizability;
@@ -24,6 +26,8 @@ mod observe;
 mod read;
 mod replica_task;
 mod replies;
+mod seat;
+mod server;
 mod snapshots;
 mod status;
 mod storage;
@@ -35,10 +39,15 @@ pub use callbacks::{Commit, Frozen, Payload, PayloadError, Raw, Snapshot, StateM
 pub use client::{Client, Ticket};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use config::{ClientConfig, Config, ConfigError, Mailboxes};
+pub use dump::{Callbacks, Depths, Dump};
 pub use error::{ClusterError, Outcome, ReplicaError, RequestError};
 pub use handle::Handle;
 pub use read::{Stale, Token};
 pub use replies::{InProcessReplies, Replies, ReplyTo, Waiting};
+pub use server::{
+    AlreadyRunning, CallError, Context, HandleCall, HandleCast, HandleInfo, Next, ReplyToken, ServerRef,
+    Stop, Timer, VsrServer,
+};
 pub use status::{Health, Status, WatchStatus};
 pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};
 pub use transport::{
@@ -50,6 +59,9 @@ pub use vsr_core::{Limits, Message, OpNumber, ReplicaId, ReplicatedLimits, Statu
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::{Client, Cluster, Commit, Snapshot, StateMachine};
+    pub use crate::{
+        Client, Cluster, Commit, Context, HandleCall, HandleCast, HandleInfo, Next, ReplyToken, Snapshot,
+        StateMachine, Stop, VsrServer,
+    };
     pub use serde::{Deserialize, Serialize};
 }

@@ -49,6 +49,11 @@ impl<M: StateMachine> Machine<M> {
         &self.machine
     }
 
+    /// The state, for the user's own callbacks.
+    pub(crate) fn state_mut(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
     /// The encoded reply of what was applied last.
     pub(crate) fn reply(&self) -> &[u8] {
         &self.reply
@@ -86,7 +91,8 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(message)
 }
 
-fn message(panic: Box<dyn Any + Send>) -> String {
+/// What a panic said.
+pub(crate) fn message(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(panic) => match panic.downcast::<&'static str>() {

@@ -1,7 +1,7 @@
 //! Events as tracing and metrics: the only place that knows either.
 
 use metrics::{Counter, Gauge, counter, gauge};
-use std::{mem::Discriminant, sync::Arc};
+use std::{mem::Discriminant, sync::Arc, time::Duration};
 use tracing::Level;
 use vsr_core::{Event, GroupId, Ignored, ReplicaId, Status, StatusName};
 
@@ -70,6 +70,12 @@ impl Observer {
             Level::DEBUG => tell!(Level::DEBUG),
             _ => tell!(Level::TRACE),
         }
+    }
+
+    /// A callback took longer than it should.
+    pub(crate) fn callback_slow(&mut self, callback: &'static str, message: &'static str, took: Duration) {
+        let (group, replica) = (self.group.0, self.replica.0);
+        tracing::warn!(target: "vsr", group, replica, callback, message, ?took, "a callback was slow");
     }
 
     /// The start, and the end of each turn that changed something.

@@ -150,6 +150,10 @@ impl<M> Readers<M> {
         self.last
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn take(&mut self, id: ReadId) -> Option<ReadJob<M>> {
         self.waiting.remove(&id)
     }

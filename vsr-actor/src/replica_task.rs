@@ -1,7 +1,8 @@
 //! One replica: wait, step, carry out. Nothing else happens here, and nothing here waits for a peer, a client or a disk.
 
 use crate::{
-    LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine, Transport,
+    AlreadyRunning, Config, Dump, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
+    Transport,
     client::{Told, Waiter},
     clock::Clock,
     control::{Control, Pause},
@@ -9,6 +10,8 @@ use crate::{
     machine::{Machine, called, caught},
     observe::Observer,
     read::{ReadJob, Readers},
+    seat::{depths, next},
+    server::Host,
     snapshots::Snapshots,
     status::{Health, Publisher},
     storage::Appended,
@@ -21,8 +24,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use vsr_core::{
-    Answer, Asked, Effect, Entry, Input, Lookup, Message, Now, Origin, Refusal, Replica, SessionId, Snapshot,
-    StatusName, Time, ViewNumber, WriteId,
+    Answer, Asked, Effect, Entry, Input, Lookup, Message, Now, Origin, Refusal, Replica, ReplicaId,
+    SessionId, Snapshot, StatusName, Time, ViewNumber, WriteId,
 };
 
 /// The lanes into the task.
@@ -43,6 +46,8 @@ const READS_MAX: usize = 1024;
 pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) core: Replica,
     pub(crate) machine: Machine<M>,
+    /// The callbacks of an actor; a plain state machine has none.
+    pub(crate) host: Option<Host<M>>,
     pub(crate) snapshots: Snapshots,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) replies: Box<dyn Replies<M::Reply>>,
@@ -55,9 +60,8 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) observer: Observer,
     pub(crate) clock: Clock,
     pub(crate) pause: Arc<Pause>,
-    /// How long a shutdown waits for another replica to take over.
-    pub(crate) hand_over_max: Duration,
-    pub(crate) operation_bytes_max: usize,
+    pub(crate) config: Config,
+    pub(crate) members: Vec<ReplicaId>,
     pub(crate) lanes: Lanes<M>,
     /// Reused from turn to turn. Those of the start are in it when the task begins.
     pub(crate) effects: Vec<Effect>,
@@ -115,6 +119,9 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
     // Variables are dropped in the reverse order.
     let Run { publisher, mut task } = run;
     let ended = task.work(&publisher).await;
+    if let Some(host) = &mut task.host {
+        host.terminate(task.machine.state_mut(), ended.as_ref().err()).await;
+    }
     task.observer.ended(ended.as_ref().err());
     // It holds values of the user, whose `Drop` may panic: that must not hide why the replica ended.
     let dropped = called("drop", || drop(task));
@@ -184,6 +191,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             () = timer.as_mut() => {}
             _ = self.mailbox.clients.recv_many(&mut lanes.clients, room.min(CLIENTS_MAX)), if room > 0 => {}
             _ = self.mailbox.reads.recv_many(&mut lanes.reads, READS_MAX) => {}
+            () = next(&mut self.host) => {}
         }
         if lanes.crowded {
             yield_now().await;
@@ -191,8 +199,9 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     fn next_deadline(&self) -> Time {
-        let deadline = self.core.deadline();
-        self.lanes.leaving.as_ref().map_or(deadline, |leaving| deadline.min(leaving.until))
+        let leaving = self.lanes.leaving.as_ref().map(|leaving| leaving.until);
+        let callbacks = self.host.as_ref().and_then(Host::deadline);
+        [leaving, callbacks].into_iter().flatten().fold(self.core.deadline(), Time::min)
     }
 
     /// Takes what is in the lanes, in the order of their importance, and does what follows from it. False: the replica has ended.
@@ -204,6 +213,11 @@ impl<M: StateMachine> ReplicaTask<M> {
             match control {
                 Control::Shutdown { hand_over } => self.leave(now, hand_over),
                 Control::Reply(to, reply) => self.reply(to, reply)?,
+                Control::SetLog(_, done) => drop(done.send(Err(AlreadyRunning { what: "the log" }.into()))),
+                Control::SetCluster(_, _, done) => {
+                    drop(done.send(Err(AlreadyRunning { what: "the cluster" }.into())));
+                }
+                Control::Dump(tell) => drop(tell.send(self.dump())),
             }
         }
         self.hear_storage(now)?;
@@ -232,7 +246,18 @@ impl<M: StateMachine> ReplicaTask<M> {
         self.lanes.crowded = heard > 1;
         let go_on = self.settle(now)?;
         self.serve_stale();
+        self.call_back(now)?;
         Ok(go_on)
+    }
+
+    /// Runs the actor's callbacks that are due: behind everything else, when the state is that of the op that the protocol calls applied.
+    fn call_back(&mut self, now: Now) -> Result<(), ReplicaError> {
+        let Some(host) = &mut self.host else { return Ok(()) };
+        host.run(self.machine.state_mut(), now.monotonic, self.core.status(), &mut self.observer)?;
+        if host.wants_to_stop() && self.lanes.leaving.is_none() {
+            self.leave(now, true);
+        }
+        Ok(())
     }
 
     /// Ends the turn: effects and what follows from them, until nothing does.
@@ -328,7 +353,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { to, message } => called("send_vsr", || self.transport.send_vsr(to, message))?,
+                Effect::Send { to, message } => self.send(to, message)?,
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
@@ -406,7 +431,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                     Answer::ReplyGone => Err(RequestError::ReplyGone),
                     Answer::Conflict => Err(RequestError::Conflict),
                     Answer::Refused(Refusal::TooLarge) => {
-                        return self.tell(waiter.too_large(self.operation_bytes_max));
+                        return self.tell(waiter.too_large(self.config.limits.operation_bytes_max));
                     }
                     Answer::Refused(refusal) => {
                         waiter.refuse(refusal);
@@ -464,7 +489,35 @@ impl<M: StateMachine> ReplicaTask<M> {
         to: crate::ReplyTo<M::Reply>,
         reply: Result<M::Reply, RequestError>,
     ) -> Result<(), ReplicaError> {
-        called("send_reply", || self.replies.send_reply(to, reply))
+        let Self { host, machine, replies, .. } = self;
+        called("send_reply", || match host {
+            None => replies.send_reply(to, reply),
+            Some(host) => host.hooks().send_reply(machine.state_mut(), to, reply, &mut **replies),
+        })
+    }
+
+    fn send(&mut self, to: ReplicaId, message: Message) -> Result<(), ReplicaError> {
+        let Self { host, machine, transport, .. } = self;
+        called("send_vsr", || match host {
+            None => transport.send_vsr(to, message),
+            Some(host) => host.hooks().send_vsr(machine.state_mut(), to, message, &mut **transport),
+        })
+    }
+
+    fn dump(&self) -> Dump {
+        Dump {
+            cluster: self.config.cluster,
+            group: self.config.group,
+            members: self.members.clone(),
+            protocol: self.core.status(),
+            mailboxes: depths(&self.mailbox, self.host.as_ref()),
+            waiting_requests: self.waiters.requests().len(),
+            waiting_registrations: self.waiters.registrations().len(),
+            waiting_reads: self.readers.len(),
+            pending_writes: self.lanes.written.sequence - self.lanes.durable.min(self.lanes.written.sequence),
+            writing_snapshot: self.snapshots.is_writing(),
+            callbacks: self.host.as_ref().map(Host::dump),
+        }
     }
 
     /// Begins to end.
@@ -480,7 +533,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         let others = status.replicas > 1;
         let wait = if hand_over && others && status.is_primary && status.status == StatusName::Normal {
             self.core.step(now, Input::Leave, &mut self.effects);
-            self.hand_over_max
+            self.config.heartbeat_timeout * 2
         } else {
             Duration::ZERO
         };

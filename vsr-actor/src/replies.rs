@@ -25,13 +25,32 @@ impl<R> ReplyTo<R> {
     }
 }
 
-/// A caller of this process that waits.
-pub struct Waiting<R>(pub(crate) oneshot::Sender<Result<R, RequestError>>);
+/// Somebody of this process that waits.
+pub struct Waiting<R>(Who<R>);
+
+enum Who<R> {
+    Caller(oneshot::Sender<Result<R, RequestError>>),
+    Callback(Box<dyn FnOnce(Result<R, RequestError>) + Send>),
+}
 
 impl<R> Waiting<R> {
+    /// A caller, and where it waits.
+    pub(crate) fn caller() -> (Self, oneshot::Receiver<Result<R, RequestError>>) {
+        let (caller, reply) = oneshot::channel();
+        (Self(Who::Caller(caller)), reply)
+    }
+
+    /// Whoever is told by a call.
+    pub(crate) fn callback(told: impl FnOnce(Result<R, RequestError>) + Send + 'static) -> Self {
+        Self(Who::Callback(Box::new(told)))
+    }
+
     /// Answers it, if it still waits.
     pub fn send(self, reply: Result<R, RequestError>) {
-        let _ = self.0.send(reply);
+        match self.0 {
+            Who::Caller(caller) => drop(caller.send(reply)),
+            Who::Callback(told) => told(reply),
+        }
     }
 }
 

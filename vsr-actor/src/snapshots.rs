@@ -32,6 +32,10 @@ impl Snapshots {
         self.writing = Some(Writing { op, result, arrived: None });
     }
 
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
     /// Waits until [`take`](Self::take) has something. Cancel-safe.
     pub(crate) async fn done(&mut self) {
         match &mut self.writing {

@@ -18,6 +18,8 @@ pub struct Status {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Health {
+    /// It runs its callbacks, and waits to be told its group: see [`Handle::set_cluster`](crate::Handle::set_cluster).
+    NotJoined,
     /// It runs.
     Running,
     /// It was shut down.
@@ -27,7 +29,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// Whether the task runs.
+    /// Whether it takes part in its group.
     #[must_use]
     pub fn is_running(&self) -> bool {
         matches!(self, Self::Running)
@@ -37,6 +39,7 @@ impl Health {
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotJoined => f.write_str("not joined"),
             Self::Running => f.write_str("running"),
             Self::Stopped => f.write_str("stopped"),
             Self::Failed(error) => write!(f, "failed: {error}"),
@@ -87,9 +90,13 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(protocol: vsr_core::Status) -> (Self, watch::Receiver<Status>) {
-        let (status, receiver) = watch::channel(Status { health: Health::Running, protocol });
+    pub(crate) fn new(health: Health, protocol: vsr_core::Status) -> (Self, watch::Receiver<Status>) {
+        let (status, receiver) = watch::channel(Status { health, protocol });
         (Self { status }, receiver)
+    }
+
+    pub(crate) fn joined(&self, protocol: vsr_core::Status) {
+        self.status.send_replace(Status { health: Health::Running, protocol });
     }
 
     /// Publishes if something changed, and says whether it did.
@@ -104,7 +111,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        if self.status.borrow().health.is_running() {
+        if matches!(self.status.borrow().health, Health::Running | Health::NotJoined) {
             self.end(Health::Failed(ReplicaError::Aborted));
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     message::MessageName,
 };
 use core::time::Duration;
+use serde::Serialize;
 
 /// Something that happened in a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +135,7 @@ pub enum Event {
 }
 
 /// The name of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum StatusName {
     /// The group is not formed yet.
     Bootstrapping,

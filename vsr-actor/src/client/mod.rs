@@ -50,6 +50,9 @@ pub struct Client<M: StateMachine> {
     deadline: Duration,
 }
 
+/// Why a request did not enter the session, and who is to be told.
+type Unsent<R> = (RequestError, ReplyTo<R>);
+
 /// The session, and the task that looks after it for as long as somebody needs an answer.
 struct Shared<R> {
     session: Arc<Session<R>>,
@@ -130,25 +133,27 @@ impl<M: StateMachine> Client<M> {
     /// # Errors
     /// As [`submit`](Self::submit), without waiting.
     pub fn try_submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
-        let (waiting, reply) = oneshot::channel();
-        self.try_submit_to(operation, ReplyTo::Waiter(Waiting(waiting)))?;
+        let (waiting, reply) = Waiting::caller();
+        self.try_submit_to(operation, ReplyTo::Waiter(waiting)).map_err(|(error, _)| error)?;
         Ok(Ticket { reply, _shared: self.shared.clone() })
     }
 
-    /// The same, answering somebody else.
+    /// The same, answering somebody else, who comes back with an error.
     pub(crate) fn try_submit_to(
         &self,
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(), Unsent<M::Reply>> {
         match self.shared.session.room.try_acquire() {
             Ok(permit) => {
                 self.send(operation, to, Instant::now())?;
                 permit.forget();
                 Ok(())
             }
-            Err(TryAcquireError::NoPermits) => Err(RequestError::Overloaded { waited: Duration::ZERO }),
-            Err(TryAcquireError::Closed) => Err(RequestError::Stopped { outcome: Outcome::NotExecuted }),
+            Err(TryAcquireError::NoPermits) => Err((RequestError::Overloaded { waited: Duration::ZERO }, to)),
+            Err(TryAcquireError::Closed) => {
+                Err((RequestError::Stopped { outcome: Outcome::NotExecuted }, to))
+            }
         }
     }
 
@@ -166,8 +171,8 @@ impl<M: StateMachine> Client<M> {
                 Err(_elapsed) => return Err(RequestError::Overloaded { waited: self.deadline }),
             },
         };
-        let (waiting, reply) = oneshot::channel();
-        self.send(operation, ReplyTo::Waiter(Waiting(waiting)), now)?;
+        let (waiting, reply) = Waiting::caller();
+        self.send(operation, ReplyTo::Waiter(waiting), now).map_err(|(error, _)| error)?;
         // The queue gives it back with the answer.
         permit.forget();
         Ok(reply)
@@ -179,14 +184,14 @@ impl<M: StateMachine> Client<M> {
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
         since: Instant,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(), Unsent<M::Reply>> {
         let session = &self.shared.session;
         with_scratch(|scratch| {
             operation.encode(scratch);
             // Checked before it gets a number: a number must not be skipped later.
             if scratch.len() > session.operation_bytes_max {
                 let bytes_max = session.operation_bytes_max;
-                return Err(RequestError::TooLarge { bytes: scratch.len(), bytes_max });
+                return Err((RequestError::TooLarge { bytes: scratch.len(), bytes_max }, to));
             }
             session.submit(scratch, to, since, self.deadline)
         })

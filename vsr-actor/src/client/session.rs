@@ -104,12 +104,12 @@ impl<R> Session<R> {
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
-    ) -> Result<(), RequestError> {
+    ) -> Result<(), (RequestError, ReplyTo<R>)> {
         let checksum = checksum(operation);
         let nudge = {
             let mut state = self.state();
             if state.closed {
-                return Err(RequestError::Stopped { outcome: Outcome::NotExecuted });
+                return Err((RequestError::Stopped { outcome: Outcome::NotExecuted }, to));
             }
             let deadline = state.queue.push(operation, checksum, to, now, deadline);
             let pumped = state.pump(self, None);

@@ -35,9 +35,9 @@ impl Fixture {
     }
 
     fn submit(&self, bytes: usize) -> Reply {
-        let (waiting, reply) = oneshot::channel();
+        let (waiting, reply) = Waiting::caller();
         self.session.room.try_acquire().expect("room in the window").forget();
-        let to = ReplyTo::Waiter(Waiting(waiting));
+        let to = ReplyTo::Waiter(waiting);
         let taken = self.session.submit(&vec![0; bytes], to, Instant::now(), Duration::from_secs(1));
         taken.expect("the session is open");
         reply

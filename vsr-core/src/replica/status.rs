@@ -5,9 +5,10 @@ use crate::{
     event::StatusName,
     id::{OpNumber, ReplicaId, ViewNumber},
 };
+use serde::Serialize;
 
 /// What a replica tells about itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// Which replica.
@@ -38,6 +39,30 @@ pub struct Status {
     pub sessions: usize,
     /// Reads beside the log that wait here.
     pub reads: usize,
+}
+
+impl Status {
+    /// What can be said of a replica that does not know its group yet: nothing but its name.
+    #[must_use]
+    pub fn not_joined(replica: ReplicaId) -> Self {
+        let (view, op) = (ViewNumber(0), OpNumber(0));
+        Self {
+            replica,
+            replicas: 0,
+            status: StatusName::Bootstrapping,
+            view,
+            log_view: view,
+            primary: replica,
+            is_primary: false,
+            op,
+            commit: op,
+            applied: op,
+            snapshot: op,
+            log_ops: 0,
+            sessions: 0,
+            reads: 0,
+        }
+    }
 }
 
 impl Replica {

@@ -1,0 +1,64 @@
+//! Everything a replica can tell about itself, for tests and for people who look for a fault.
+
+use crate::ReplicaError;
+use serde::Serialize;
+use vsr_core::{ClusterId, GroupId, ReplicaId, Status};
+
+/// The inside of a replica at one moment: see [`Handle::dump`](crate::Handle::dump). Fields are added freely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Dump {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The group.
+    pub group: GroupId,
+    /// The members of the group, in the order that decides who is primary of which view. None before the replica has joined.
+    pub members: Vec<ReplicaId>,
+    /// Its place in the protocol.
+    pub protocol: Status,
+    /// How much waits for the replica's task.
+    pub mailboxes: Depths,
+    /// Requests that were handed to the protocol here and have no reply yet.
+    pub waiting_requests: usize,
+    /// Clients whose session is not open yet.
+    pub waiting_registrations: usize,
+    /// Reads that the protocol has not answered yet.
+    pub waiting_reads: usize,
+    /// Writes that the storage has not reported as durable.
+    pub pending_writes: u64,
+    /// Whether a snapshot is being written.
+    pub writing_snapshot: bool,
+    /// Of the actor; none for a plain state machine.
+    pub callbacks: Option<Callbacks>,
+}
+
+/// How many messages wait in each lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Depths {
+    /// Orders of the owner.
+    pub control: usize,
+    /// Messages of other replicas.
+    pub peers: usize,
+    /// Requests of clients.
+    pub clients: usize,
+    /// Reads beside the log.
+    pub reads: usize,
+    /// Calls, casts and infos.
+    pub calls: usize,
+}
+
+/// What an actor has under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Callbacks {
+    /// Timers that were started and have not fired, or fire again.
+    pub timers: usize,
+    /// Asynchronous work that has not come back.
+    pub spawned: usize,
+}
+
+/// What asks for a dump gets if the replica is gone.
+pub(crate) fn gone(ended: Result<(), ReplicaError>) -> ReplicaError {
+    ended.err().unwrap_or(ReplicaError::Aborted)
+}

@@ -1,0 +1,207 @@
+//! A replica before it joins its group: all that it is made of, and the wait for its name and its members.
+
+use crate::{
+    Config, Dump, Health, LogStorage, Persisted, ReplicaError, Replies, StateMachine, Transport,
+    clock::Clock,
+    control::{Control, Done, Pause},
+    door::{DoorKeeper, Doors, Submission},
+    dump::Depths,
+    machine::{Machine, called},
+    observe::Observer,
+    read::{ReadJob, Readers},
+    replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
+    server::Host,
+    snapshots::Snapshots,
+    status::Publisher,
+    waiters::Waiters,
+};
+use std::{future::pending, sync::Arc};
+use tokio::{sync::mpsc, time::sleep_until};
+use vsr_core::{Replica, ReplicaId, Status};
+
+pub(crate) struct Seat<M: StateMachine> {
+    pub(crate) config: Config,
+    pub(crate) machine: Machine<M>,
+    pub(crate) host: Option<Host<M>>,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) replies: Box<dyn Replies<M::Reply>>,
+    pub(crate) storage: Box<dyn LogStorage>,
+    pub(crate) mailbox: Mailbox<M>,
+    pub(crate) doors: Doors<M>,
+    pub(crate) index: usize,
+    /// The lanes behind the door, once it opens.
+    pub(crate) clients: mpsc::Sender<Submission<M::Reply>>,
+    pub(crate) reads: mpsc::Sender<ReadJob<M>>,
+    pub(crate) clock: Clock,
+    pub(crate) pause: Arc<Pause>,
+    /// Which start of this replica it is.
+    pub(crate) start: u64,
+}
+
+/// What ends the wait.
+enum Called {
+    Join(ReplicaId, Vec<ReplicaId>, Done),
+    Leave,
+}
+
+impl<M: StateMachine> Seat<M> {
+    /// Opens the storage and takes its place in the group.
+    pub(crate) async fn join(
+        self,
+        id: ReplicaId,
+        members: Vec<ReplicaId>,
+    ) -> Result<ReplicaTask<M>, ReplicaError> {
+        let Self { config, machine, host, transport, replies, mut storage, mailbox, .. } = self;
+        let Self { doors, index, clients, reads, clock, pause, start, .. } = self;
+        let persisted = Persisted::default();
+        let restored = storage.open(persisted.clone()).await?;
+        let mut effects = Vec::new();
+        let core_config = config.core(id, members.clone(), config.seed_of(id, start));
+        let core = Replica::start(clock.now(), core_config, restored, &mut effects)?;
+        Ok(ReplicaTask {
+            core,
+            machine,
+            host,
+            snapshots: Snapshots::default(),
+            transport,
+            replies,
+            storage,
+            persisted,
+            mailbox,
+            waiters: Waiters::new(config.replicated.sessions_max),
+            readers: Readers::default(),
+            door: DoorKeeper::open(doors, index, id, clients, reads),
+            observer: Observer::new(config.group, id),
+            clock,
+            pause,
+            members,
+            lanes: Lanes::default(),
+            effects,
+            follow_ups: Vec::new(),
+            config,
+        })
+    }
+
+    /// Runs the callbacks until the replica is told its group; then it joins and runs.
+    pub(crate) async fn wait_and_run(mut self, id: ReplicaId, publisher: Publisher) {
+        let called = self.wait(id).await;
+        let (id, members, done) = match called {
+            Ok(Called::Join(id, members, done)) => (id, members, done),
+            ended => {
+                let ended = ended.map(|_| ());
+                if let Some(host) = &mut self.host {
+                    host.terminate(self.machine.state_mut(), ended.as_ref().err()).await;
+                }
+                drop(self);
+                publisher.end(ended.map_or_else(Health::Failed, |()| Health::Stopped));
+                return;
+            }
+        };
+        match self.join(id, members).await {
+            Ok(task) => {
+                publisher.joined(task.core.status());
+                let _ = done.send(Ok(()));
+                run(Run { task, publisher }).await;
+            }
+            Err(error) => {
+                publisher.end(Health::Failed(error.clone()));
+                let _ = done.send(Err(error));
+            }
+        }
+    }
+
+    async fn wait(&mut self, id: ReplicaId) -> Result<Called, ReplicaError> {
+        let mut observer = Observer::new(self.config.group, id);
+        loop {
+            let deadline = self.host.as_ref().and_then(Host::deadline).map(|at| self.clock.instant(at));
+            let host = &mut self.host;
+            let due = async {
+                match deadline {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            };
+            let order = tokio::select! {
+                biased;
+                order = self.mailbox.control.recv() => Some(order),
+                () = next(host) => None,
+                () = due => None,
+            };
+            match order {
+                None => {}
+                // The senders are gone only with the last handle, which aborts this task.
+                Some(None) => return Ok(Called::Leave),
+                Some(Some(order)) => {
+                    if let Some(called) = self.obey(id, order)? {
+                        return Ok(called);
+                    }
+                }
+            }
+            if let Some(host) = &mut self.host {
+                let now = self.clock.now().monotonic;
+                host.run(self.machine.state_mut(), now, Status::not_joined(id), &mut observer)?;
+                if host.wants_to_stop() {
+                    return Ok(Called::Leave);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, id: ReplicaId, order: Control<M::Reply>) -> Result<Option<Called>, ReplicaError> {
+        match order {
+            Control::Shutdown { .. } => return Ok(Some(Called::Leave)),
+            Control::SetCluster(id, members, done) => {
+                let core = self.config.core(id, members.clone(), 0);
+                match core.validate() {
+                    Ok(()) => return Ok(Some(Called::Join(id, members, done))),
+                    Err(error) => {
+                        let _ = done.send(Err(crate::ConfigError::Protocol(error).into()));
+                    }
+                }
+            }
+            Control::SetLog(log, done) => {
+                self.storage = log;
+                let _ = done.send(Ok(()));
+            }
+            Control::Dump(tell) => {
+                let _ = tell.send(self.dump(id));
+            }
+            Control::Reply(to, reply) => called("send_reply", || self.replies.send_reply(to, reply))?,
+        }
+        Ok(None)
+    }
+
+    fn dump(&self, id: ReplicaId) -> Dump {
+        Dump {
+            cluster: self.config.cluster,
+            group: self.config.group,
+            members: Vec::new(),
+            protocol: Status::not_joined(id),
+            mailboxes: depths(&self.mailbox, self.host.as_ref()),
+            waiting_requests: 0,
+            waiting_registrations: 0,
+            waiting_reads: 0,
+            pending_writes: 0,
+            writing_snapshot: false,
+            callbacks: self.host.as_ref().map(Host::dump),
+        }
+    }
+}
+
+/// Waits for the callbacks' mailbox, if there is one.
+pub(crate) async fn next<M: StateMachine>(host: &mut Option<Host<M>>) {
+    match host {
+        Some(host) => host.next().await,
+        None => pending().await,
+    }
+}
+
+pub(crate) fn depths<M: StateMachine>(mailbox: &Mailbox<M>, host: Option<&Host<M>>) -> Depths {
+    Depths {
+        control: mailbox.control.len(),
+        peers: mailbox.peers.len(),
+        clients: mailbox.clients.len(),
+        reads: mailbox.reads.len(),
+        calls: host.map_or(0, Host::waiting),
+    }
+}
