@@ -5,6 +5,7 @@ mod command;
 pub mod demo;
 pub mod dev;
 pub mod group;
+pub mod maelstrom;
 pub mod resp;
 pub mod server;
 pub mod store;

@@ -3,8 +3,10 @@
 use clap::{Parser, Subcommand};
 use std::{error::Error, process::ExitCode};
 use tracing_subscriber::EnvFilter;
+use vsr_actor::Config;
 use vsr_kv::demo::{self, Demo};
 use vsr_kv::dev::{self, Dev};
+use vsr_kv::maelstrom;
 use vsr_kv::server::Settings;
 
 /// A replicated key-value server that speaks the Redis protocol.
@@ -35,6 +37,18 @@ enum Command {
         #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=512))]
         clients: u64,
     },
+    /// Is a node of Maelstrom, the workbench for distributed systems: lines of JSON on standard input and output.
+    Maelstrom {
+        /// How often the primary speaks.
+        #[arg(long, default_value = "100ms")]
+        heartbeat_interval: humantime::Duration,
+        /// How long a backup waits for its primary before it votes for another.
+        #[arg(long, default_value = "500ms")]
+        heartbeat_timeout: humantime::Duration,
+        /// How long a request may take before its client gets an error.
+        #[arg(long, default_value = "900ms")]
+        deadline: humantime::Duration,
+    },
 }
 
 #[tokio::main]
@@ -46,6 +60,13 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match arguments.command {
         Command::Dev { port, memory: _ } => dev(port).await.map(|()| true),
+        Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline } => {
+            let mut config = maelstrom::config();
+            config.heartbeat_interval = heartbeat_interval.into();
+            config.heartbeat_timeout = heartbeat_timeout.into();
+            config.client.deadline = deadline.into();
+            node(config).await
+        }
         Command::Demo { seconds, clients } => demo::run(Demo { seconds, clients }).await.map_err(Into::into),
     };
     match result {
@@ -70,6 +91,17 @@ async fn dev(port: u16) -> Result<(), Box<dyn Error>> {
     }
     println!("\nShutting down.");
     Ok(dev.shutdown().await?)
+}
+
+/// A node of Maelstrom, until its input ends.
+async fn node(config: Config) -> Result<bool, Box<dyn Error>> {
+    let input = tokio::io::BufReader::new(tokio::io::stdin());
+    if let Err(error) = maelstrom::run(input, tokio::io::stdout(), config).await {
+        // Not by returning: the runtime would wait for the next line of the input, which may never come.
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+    Ok(true)
 }
 
 /// Ctrl-C, or the order of a supervisor to end. Listens from the beginning: a signal between two waits is not lost.

@@ -2,6 +2,7 @@
 
 mod clients;
 mod failover;
+mod maelstrom;
 mod program;
 mod wire;
 
