@@ -1,8 +1,8 @@
 //! A whole group in one process: to embed it, and to see how a state machine behaves when replicas die and networks break.
 
 use crate::{
-    Builder, Client, ClusterError, Config, Handle, MemoryStorage, Rule, StateMachine, Status, Transport,
-    Verdict, VsrServer,
+    Builder, Client, ClusterError, Config, Handle, MemoryStorage, PrimaryChanges, Rule, StateMachine, Status,
+    Transport, Verdict, VsrServer,
     builder::Place,
     client::Preference,
     clock::Clock,
@@ -183,6 +183,12 @@ impl<M: StateMachine> Cluster<M> {
         self.until(primary)
             .await
             .ok_or_else(|| ClusterError::NoPrimary { waited: PATIENCE, replicas: self.describe() })
+    }
+
+    /// The primaries of the views that start, from the latest one on: see [`Client::primary_changes`].
+    #[must_use]
+    pub fn primary_changes(&self) -> PrimaryChanges {
+        PrimaryChanges::new(self.doors.subscribe(), None)
     }
 
     /// Waits until all running replicas are in one view, with everything in their logs committed and applied; at most 30 s. Only

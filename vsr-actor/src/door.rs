@@ -31,6 +31,11 @@ pub(crate) fn doors<M: StateMachine>(ids: impl IntoIterator<Item = ReplicaId>) -
     watch::Sender::new(ids.into_iter().map(closed).collect())
 }
 
+/// The latest view that an open door has seen start, and its primary.
+pub(crate) fn latest<M: StateMachine>(doors: &[Door<M>]) -> Option<(ViewNumber, ReplicaId)> {
+    doors.iter().filter(|door| door.lane.is_some()).filter_map(|door| door.started).max()
+}
+
 /// Keeps one replica's door open; closes it when the replica's task ends, whatever ends it.
 pub(crate) struct DoorKeeper<M: StateMachine> {
     doors: Doors<M>,

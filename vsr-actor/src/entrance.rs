@@ -39,7 +39,7 @@ impl<M: StateMachine> Entrance<M> {
         to: ReplyTo<M::Reply>,
     ) -> Result<(), (RequestError, ReplyTo<M::Reply>)> {
         let own = self.own.get_or_init(|| self.start(Some(self.control.clone())));
-        own.try_submit_to(operation, to)
+        own.try_submit_to(operation, to).map(drop)
     }
 
     fn start(&self, custom: Option<mpsc::Sender<Control<M::Reply>>>) -> Client<M> {

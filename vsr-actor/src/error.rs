@@ -1,6 +1,6 @@
 //! What can go wrong, and what is known then.
 
-use crate::{AlreadyRunning, ConfigError, Stop, StorageError};
+use crate::{AlreadyRunning, ConfigError, PrimaryHint, RequestId, Stop, StorageError};
 use std::time::Duration;
 use vsr_core::{OpNumber, ReplicaId, StartError, StopReason};
 
@@ -18,10 +18,12 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum RequestError {
     /// No replica that could be asked knew a primary before the deadline. Not executed.
-    #[error("no primary within {waited:?}: a quorum of replicas cannot be reached")]
+    #[error("no primary within {waited:?}: a quorum of replicas cannot be reached{}", known(.hint))]
     NoPrimary {
         /// How long the request waited.
         waited: Duration,
+        /// The last primary that this client knows of, for callers who can ask it elsewhere.
+        hint: Option<PrimaryHint>,
     },
     /// There was no room for the request before the deadline, or not at once for `try_submit`. Not executed.
     #[error("overloaded: no room for the request within {waited:?}")]
@@ -38,10 +40,13 @@ pub enum RequestError {
         bytes_max: usize,
     },
     /// The request was sent, and no reply came before the deadline. It may have been executed.
+    /// [`Client::resolve`](crate::Client::resolve) tells when it is known.
     #[error("no reply within {waited:?}; whether the request was executed is unknown")]
     Deadline {
         /// How long the request waited.
         waited: Duration,
+        /// Which request it is.
+        request: RequestId,
     },
     /// The session of the request was evicted while it was under way. It may have been executed.
     #[error("the session was evicted; whether the request was executed is unknown")]
@@ -55,10 +60,12 @@ pub enum RequestError {
     )]
     Conflict,
     /// No replica that could be asked got to what the read must reflect before the deadline. A read: it was not executed.
-    #[error("no replica that can be reached has what the read must reflect within {waited:?}")]
+    #[error("no replica that can be reached has what the read must reflect within {waited:?}{}", known(.hint))]
     Behind {
         /// How long the read waited.
         waited: Duration,
+        /// The last primary that this client knows of: it is the first to have it.
+        hint: Option<PrimaryHint>,
     },
     /// The code of a read panicked. The replica lives on, for a read cannot change its state. A read: it was not executed.
     #[error("the read panicked: {reason}")]
@@ -69,6 +76,26 @@ pub enum RequestError {
     /// The reply cannot be read as the type the client expects.
     #[error("the reply cannot be read: {0}")]
     Reply(#[from] crate::PayloadError),
+    /// To [`Client::resolve`](crate::Client::resolve): the request was made by another client.
+    #[error(
+        "{request} is unknown here: only the client that sent a request, or a clone of it, can resolve it"
+    )]
+    Foreign {
+        /// Which request was asked for.
+        request: RequestId,
+    },
+    /// To [`Client::resolve`](crate::Client::resolve): somebody else waits for the reply, with a ticket or by resolving.
+    #[error("{request} is awaited by somebody else, who will get the reply")]
+    Awaited {
+        /// Which request was asked for.
+        request: RequestId,
+    },
+    /// To [`Client::resolve`](crate::Client::resolve): so many later requests had no good end that this one's is not known any more.
+    #[error("what became of {request} is not kept any more; its caller was told")]
+    Forgotten {
+        /// Which request was asked for.
+        request: RequestId,
+    },
     /// All replicas this client knows are stopped for good. `outcome` says what is known of the request.
     #[error("all replicas this client knows have stopped")]
     Stopped {
@@ -91,8 +118,44 @@ impl RequestError {
             | Self::SessionEvicted
             | Self::ReplyGone
             | Self::Conflict
-            | Self::Reply(_) => Outcome::Unknown,
+            | Self::Reply(_)
+            | Self::Foreign { .. }
+            | Self::Awaited { .. }
+            | Self::Forgotten { .. } => Outcome::Unknown,
             Self::Stopped { outcome } => *outcome,
+        }
+    }
+
+    /// The request whose outcome [`Client::resolve`](crate::Client::resolve) may find out.
+    ///
+    /// ```
+    /// # use vsr_actor::{Client, RequestError, StateMachine};
+    /// async fn patiently<M>(client: &Client<M>, operation: M::Operation) -> Result<M::Reply, RequestError>
+    /// where
+    ///     M: StateMachine,
+    /// {
+    ///     let mut told = client.request(operation).await;
+    ///     while let Some(request) = told.as_ref().err().and_then(RequestError::request) {
+    ///         told = client.resolve(request).await;
+    ///     }
+    ///     told
+    /// }
+    /// ```
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Deadline { request, .. } => Some(*request),
+            _ => None,
+        }
+    }
+
+    /// Where the group's primary is, as far as the client knew: for callers who reach other replicas by ways of their own. The
+    /// primary may have changed, or be what cannot be reached.
+    #[must_use]
+    pub fn primary_hint(&self) -> Option<PrimaryHint> {
+        match self {
+            Self::NoPrimary { hint, .. } | Self::Behind { hint, .. } => *hint,
+            _ => None,
         }
     }
 
@@ -101,6 +164,10 @@ impl RequestError {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::NoPrimary { .. } | Self::Overloaded { .. } | Self::Behind { .. })
     }
+}
+
+fn known(hint: &Option<PrimaryHint>) -> String {
+    hint.map(|hint| format!("; the last primary known is {hint}")).unwrap_or_default()
 }
 
 /// Why a replica did not start, or does not run any more.

@@ -2,7 +2,8 @@
 
 use crate::{
     Client, Dump, Health, LogStorage, ReplicaError, ReplyTo, RequestError, ServerRef, StateMachine, Status,
-    WatchStatus,
+    StatusStream, WatchStatus,
+    changes::Changes,
     control::{Control, Done, Pause},
     dump::gone,
     entrance::Entrance,
@@ -49,7 +50,8 @@ impl<M: StateMachine> Handle<M> {
         self.inner.status.borrow().protocol.replica
     }
 
-    /// What the replica knew of itself at the end of its last turn: a copy, never a lock.
+    /// What the replica knew of itself at the end of its last turn: a copy, never a lock. `protocol.primary` is the primary of
+    /// the view that the replica is in, or changes to.
     #[must_use]
     pub fn status(&self) -> Status {
         self.inner.status.borrow().clone()
@@ -59,6 +61,36 @@ impl<M: StateMachine> Handle<M> {
     #[must_use]
     pub fn watch_status(&self) -> WatchStatus {
         WatchStatus(self.inner.status.clone())
+    }
+
+    /// The status as a [`Stream`](futures_core::Stream): first as it is now, then whenever it has changed, the last one included.
+    /// Changes that follow each other quickly are seen as one. It ends when the replica's task is gone.
+    ///
+    /// ```
+    /// # use vsr_actor::prelude::*;
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio_stream::StreamExt; // or the one of `futures`
+    ///
+    /// # let cluster = Cluster::in_process(3, Counter::default).await?;
+    /// let replica = cluster.handle(cluster.ids()[1])?;
+    /// let mut roles = replica.status_stream().map(|status| status.protocol.is_primary);
+    /// assert_eq!(roles.next().await, Some(false));
+    /// cluster.crash(cluster.ids()[0]).await?;
+    /// while roles.next().await != Some(true) {} // until it takes over
+    /// # Ok(cluster.shutdown().await?)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn status_stream(&self) -> StatusStream {
+        StatusStream(Changes::new(self.inner.status.clone(), |status: &Status| Some(status.clone())))
     }
 
     /// Hands in a message of another replica, for transports of the user's own. Never waits: when the mailbox is full the message is

@@ -10,6 +10,7 @@
 
 mod builder;
 mod callbacks;
+mod changes;
 mod client;
 mod clock;
 mod cluster;
@@ -36,7 +37,7 @@ mod waiters;
 
 pub use builder::Builder;
 pub use callbacks::{Commit, Frozen, Payload, PayloadError, Raw, Snapshot, StateMachine};
-pub use client::{Client, Ticket};
+pub use client::{Client, PrimaryChanges, PrimaryHint, RequestId, Ticket};
 pub use cluster::{Cluster, ClusterBuilder};
 pub use config::{ClientConfig, Config, ConfigError, Mailboxes};
 pub use dump::{Callbacks, Depths, Dump};
@@ -48,7 +49,7 @@ pub use server::{
     AlreadyRunning, CallError, Context, HandleCall, HandleCast, HandleInfo, Next, ReplyToken, ServerRef,
     Stop, Timer, VsrServer,
 };
-pub use status::{Health, Status, WatchStatus};
+pub use status::{Health, Status, StatusStream, WatchStatus};
 pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};
 pub use transport::{
     Transport,

@@ -17,6 +17,20 @@ pub enum ReplyTo<R> {
 }
 
 impl<R> ReplyTo<R> {
+    /// Whether somebody may still want the reply.
+    pub(crate) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Waiter(Waiting(Who::Caller(caller))) => !caller.is_closed(),
+            Self::Waiter(Waiting(Who::Callback(_))) | Self::Custom(_) => true,
+            Self::Nobody => false,
+        }
+    }
+
+    /// Whether it is a caller of a client that can resolve the request later.
+    pub(crate) fn is_caller(&self) -> bool {
+        matches!(self, Self::Waiter(Waiting(Who::Caller(_))))
+    }
+
     /// Answers a waiter; does nothing for the others. A caller that is gone is no error.
     pub fn send(self, reply: Result<R, RequestError>) {
         if let Self::Waiter(waiting) = self {

@@ -1,7 +1,12 @@
 //! What a replica tells about itself.
 
-use crate::ReplicaError;
-use std::fmt;
+use crate::{ReplicaError, changes::Changes};
+use futures_core::Stream;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
 use tokio::sync::watch;
 
 /// A copy of what a replica knew of itself at the end of its last turn.
@@ -80,6 +85,18 @@ impl WatchStatus {
     /// last status was seen. Changes that follow each other quickly are seen as one. Cancel-safe.
     pub async fn next(&mut self) -> Option<Status> {
         self.0.changed().await.ok().map(|()| self.latest())
+    }
+}
+
+/// The status of a replica as a stream: first as it is, then each change. See [`Handle::status_stream`](crate::Handle::status_stream).
+#[derive(Debug)]
+pub struct StatusStream(pub(crate) Changes<Status>);
+
+impl Stream for StatusStream {
+    type Item = Status;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Status>> {
+        self.0.poll_next(context)
     }
 }
 

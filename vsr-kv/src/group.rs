@@ -124,9 +124,9 @@ impl Backend for Front {
 
 /// The error of a request that had waited here before the client got it.
 fn after(before: Duration, mut error: RequestError) -> RequestError {
-    if let RequestError::NoPrimary { waited }
+    if let RequestError::NoPrimary { waited, .. }
     | RequestError::Overloaded { waited }
-    | RequestError::Deadline { waited } = &mut error
+    | RequestError::Deadline { waited, .. } = &mut error
     {
         *waited = waited.saturating_add(before);
     }
@@ -210,7 +210,7 @@ mod tests {
         assert!(timeout(deadline * 3 / 4, &mut waiting).await.is_err(), "there was no room");
         drop(all);
         let error = waiting.await.expect("room at last").await.expect_err("there is no replica");
-        assert_eq!(error, RequestError::NoPrimary { waited: deadline });
+        assert_eq!(error, RequestError::NoPrimary { waited: deadline, hint: None });
         assert!(began.elapsed() < deadline * 5 / 4, "{:?}", began.elapsed());
     }
 }

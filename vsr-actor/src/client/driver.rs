@@ -1,21 +1,22 @@
 //! What a client does without being asked: opens its session, finds a replica, sends again, keeps deadlines. One task a session.
 
 use super::{
+    PrimaryHint,
     backoff::Backoff,
-    queue::after,
+    queue::{Left, after},
     session::{Lane, Pumped, Session, Told},
 };
 use crate::{
     ClientConfig, ReplyTo, StateMachine,
     control::Control,
-    door::{Door, DoorsView, Submission},
+    door::{DoorsView, Submission, latest},
 };
 use std::{future::pending, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
-use vsr_core::{ReplicaId, ViewNumber};
+use vsr_core::ViewNumber;
 
 /// Which replica a client likes best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,15 @@ pub(crate) enum Preference {
     Replica(usize),
     /// The replica at this index, and no other.
     Only(usize),
+}
+
+impl Preference {
+    pub(super) fn only(self) -> Option<usize> {
+        match self {
+            Self::Only(index) => Some(index),
+            Self::Primary | Self::Replica(_) => None,
+        }
+    }
 }
 
 pub(super) struct Driver<M: StateMachine> {
@@ -151,7 +161,14 @@ impl<M: StateMachine> Driver<M> {
             self.go_back(now);
             state = session.state();
         }
-        let (withdrawn, told) = state.expire(now);
+        let left = if state.queue.earliest_deadline().is_some_and(|at| at <= now) {
+            drop(state);
+            let hint = self.hint();
+            state = session.state();
+            state.expire(now, hint)
+        } else {
+            Left::default()
+        };
         let mut due = None;
         if let Some(oldest) = state.queue.oldest() {
             let at = after(self.last_sign.max(oldest), self.backoff.wait());
@@ -180,8 +197,11 @@ impl<M: StateMachine> Driver<M> {
         drop(state);
         // Outside of the lock, like every sender: it may be the last one of its lane.
         drop(stale);
-        session.room.add_permits(withdrawn);
-        (pumped, told)
+        (pumped, session.room_for(left))
+    }
+
+    fn hint(&self) -> Option<PrimaryHint> {
+        PrimaryHint::from_doors(&self.doors.borrow(), self.preference.only())
     }
 
     /// Something changed at a door: a replica came, went, or saw a view start.
@@ -288,11 +308,6 @@ impl<M: StateMachine> Driver<M> {
             }
         }
     }
-}
-
-/// The latest view that an open door has seen start, and its primary.
-fn latest<M: StateMachine>(doors: &[Door<M>]) -> Option<(ViewNumber, ReplicaId)> {
-    doors.iter().filter(|door| door.lane.is_some()).filter_map(|door| door.started).max()
 }
 
 /// The next replica after `home` that is open; itself, if it is the only one.

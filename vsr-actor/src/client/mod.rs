@@ -2,12 +2,21 @@
 
 mod backoff;
 mod driver;
+mod hint;
+mod kept;
 mod queue;
 mod reads;
+mod request_id;
+mod resolve;
 mod session;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod waiter;
+
+pub use hint::{PrimaryChanges, PrimaryHint};
+pub use request_id::RequestId;
+pub use ticket::Ticket;
 
 pub(crate) use driver::Preference;
 pub(crate) use session::Told;
@@ -20,15 +29,7 @@ use crate::{
 use driver::Driver;
 use reads::Way;
 use session::Session;
-use std::{
-    cell::Cell,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle as Runtime,
     sync::{TryAcquireError, mpsc, oneshot},
@@ -66,12 +67,8 @@ impl<R> Drop for Shared<R> {
     }
 }
 
-/// The reply to a submitted request, to be awaited. Dropping it changes nothing for the request: it is executed all the same.
-#[must_use = "a ticket is how the reply is received; the request is executed without it, too"]
-pub struct Ticket<R> {
-    reply: oneshot::Receiver<Result<R, RequestError>>,
-    _shared: Arc<Shared<R>>,
-}
+/// Where the reply to a request will be, and what the request is called.
+type Entered<R> = (oneshot::Receiver<Result<R, RequestError>>, RequestId);
 
 impl<M: StateMachine> Client<M> {
     pub(crate) fn start(
@@ -85,17 +82,36 @@ impl<M: StateMachine> Client<M> {
         let _entered = runtime.enter();
         let window = config.replicated.window as usize;
         let session = Session::new(window, config.limits.operation_bytes_max);
-        let only = match preference {
-            Preference::Only(index) => Some(index),
-            Preference::Primary | Preference::Replica(_) => None,
-        };
-        let way = Arc::new(Way { doors: doors.clone(), only, config: config.client });
+        let way = Arc::new(Way { doors: doors.clone(), only: preference.only(), config: config.client });
         let driver = Driver::new(session.clone(), doors, preference, config.client, custom);
         let driver = runtime.spawn(driver.run()).abort_handle();
         Self { shared: Arc::new(Shared { session, driver }), way, deadline: config.client.deadline }
     }
 
-    /// The same session, with another deadline for the requests of this clone. The default is [`ClientConfig::deadline`].
+    /// The same session, with another deadline: this is how a single call gets one of its own. It costs two reference counts, and goes
+    /// for everything that is asked of the returned clone: requests, the wait for room in the window, reads of every kind,
+    /// [`resolve`](Self::resolve). The default is [`ClientConfig::deadline`]; `Duration::MAX` is none.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use vsr_actor::prelude::*;
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let cluster = Cluster::in_process(3, Counter::default).await?;
+    /// # let counter = cluster.client();
+    /// let soon = Duration::from_millis(200);
+    /// assert_eq!(counter.with_deadline(soon).request(5).await?, 5);
+    /// assert_eq!(counter.with_deadline(soon).read_linearizable(|counter| counter.total).await?, 5);
+    /// # Ok(cluster.shutdown().await?)
+    /// # }
+    /// ```
     ///
     /// [`ClientConfig::deadline`]: crate::ClientConfig::deadline
     #[must_use]
@@ -111,7 +127,7 @@ impl<M: StateMachine> Client<M> {
     /// # Errors
     /// See [`RequestError`]; [`outcome`](RequestError::outcome) says whether the operation may have been executed.
     pub async fn request(&self, operation: M::Operation) -> Result<M::Reply, RequestError> {
-        let reply = self.enter(operation).await?;
+        let (reply, _) = self.enter(operation).await?;
         reply.await.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
     }
 
@@ -124,8 +140,8 @@ impl<M: StateMachine> Client<M> {
     /// [`Overloaded`](RequestError::Overloaded), if the window has no room before the deadline, [`TooLarge`](RequestError::TooLarge),
     /// and [`Stopped`](RequestError::Stopped). The operation was not executed.
     pub async fn submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
-        let reply = self.enter(operation).await?;
-        Ok(Ticket { reply, _shared: self.shared.clone() })
+        let (reply, id) = self.enter(operation).await?;
+        Ok(Ticket::new(reply, id, false, self.shared.clone()))
     }
 
     /// Submits an operation if the window has room now.
@@ -134,8 +150,8 @@ impl<M: StateMachine> Client<M> {
     /// As [`submit`](Self::submit), without waiting.
     pub fn try_submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
         let (waiting, reply) = Waiting::caller();
-        self.try_submit_to(operation, ReplyTo::Waiter(waiting)).map_err(|(error, _)| error)?;
-        Ok(Ticket { reply, _shared: self.shared.clone() })
+        let id = self.try_submit_to(operation, ReplyTo::Waiter(waiting)).map_err(|(error, _)| error)?;
+        Ok(Ticket::new(reply, id, false, self.shared.clone()))
     }
 
     /// The same, answering somebody else, who comes back with an error.
@@ -143,12 +159,12 @@ impl<M: StateMachine> Client<M> {
         &self,
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
-    ) -> Result<(), Unsent<M::Reply>> {
+    ) -> Result<RequestId, Unsent<M::Reply>> {
         match self.shared.session.room.try_acquire() {
             Ok(permit) => {
-                self.send(operation, to, Instant::now())?;
+                let id = self.send(operation, to, Instant::now())?;
                 permit.forget();
-                Ok(())
+                Ok(id)
             }
             Err(TryAcquireError::NoPermits) => Err((RequestError::Overloaded { waited: Duration::ZERO }, to)),
             Err(TryAcquireError::Closed) => {
@@ -157,10 +173,7 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
-    async fn enter(
-        &self,
-        operation: M::Operation,
-    ) -> Result<oneshot::Receiver<Result<M::Reply, RequestError>>, RequestError> {
+    async fn enter(&self, operation: M::Operation) -> Result<Entered<M::Reply>, RequestError> {
         let room = &self.shared.session.room;
         let now = Instant::now();
         let permit = match room.try_acquire() {
@@ -172,10 +185,10 @@ impl<M: StateMachine> Client<M> {
             },
         };
         let (waiting, reply) = Waiting::caller();
-        self.send(operation, ReplyTo::Waiter(waiting), now).map_err(|(error, _)| error)?;
+        let id = self.send(operation, ReplyTo::Waiter(waiting), now).map_err(|(error, _)| error)?;
         // The queue gives it back with the answer.
         permit.forget();
-        Ok(reply)
+        Ok((reply, id))
     }
 
     /// Encodes and queues a request; the deadline counts from `since`.
@@ -184,7 +197,7 @@ impl<M: StateMachine> Client<M> {
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
         since: Instant,
-    ) -> Result<(), Unsent<M::Reply>> {
+    ) -> Result<RequestId, Unsent<M::Reply>> {
         let session = &self.shared.session;
         with_scratch(|scratch| {
             operation.encode(scratch);
@@ -215,15 +228,6 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     result
 }
 
-impl<R> Future for Ticket<R> {
-    type Output = Result<R, RequestError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let stopped = Err(RequestError::Stopped { outcome: Outcome::Unknown });
-        Pin::new(&mut self.reply).poll(context).map(|reply| reply.unwrap_or(stopped))
-    }
-}
-
 impl<M: StateMachine> Clone for Client<M> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone(), way: self.way.clone(), deadline: self.deadline }
@@ -233,11 +237,5 @@ impl<M: StateMachine> Clone for Client<M> {
 impl<M: StateMachine> fmt::Debug for Client<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
-}
-
-impl<R> fmt::Debug for Ticket<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ticket")
     }
 }

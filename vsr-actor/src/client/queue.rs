@@ -1,7 +1,11 @@
 //! The requests of one session that are not answered: numbers, copies on their way, deadlines.
 
-use super::session::Told;
-use crate::{Outcome, ReplyTo, RequestError};
+use super::{
+    RequestId,
+    kept::{Kept, Late},
+    session::Told,
+};
+use crate::{Outcome, PrimaryHint, ReplyTo, RequestError, replies::Waiting};
 use bytes::{Bytes, BytesMut};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
@@ -9,8 +13,14 @@ use vsr_core::Refusal;
 
 /// In order of their numbers, without a gap; the first has number `base`.
 pub(super) struct Queue<R> {
+    /// In whose name the requests' ids are given.
+    client: u64,
+    /// Counts requests from 1; unlike their numbers it never starts over.
+    last_serial: u64,
     base: u64,
     items: VecDeque<Item<R>>,
+    /// What those are told who ask when it is over.
+    pub(super) kept: Kept<R>,
     /// No deadline of anyone who waits is before this.
     earliest_deadline: Option<Instant>,
     arena: BytesMut,
@@ -18,13 +28,15 @@ pub(super) struct Queue<R> {
 
 /// One request.
 pub(super) struct Item<R> {
+    serial: u64,
     operation: Bytes,
     checksum: u64,
-    /// Who waits; nobody any more after an answer or a deadline.
+    /// Who waits; nobody any more after an answer. After a deadline it is the place where the reply is kept.
     to: Option<ReplyTo<R>>,
     answered: bool,
     submitted: Instant,
-    deadline: Instant,
+    /// Nothing after it has passed.
+    deadline: Option<Instant>,
     /// Copies that replicas hold.
     copies: u32,
     /// A copy that a replica had taken is gone without an answer: it may be proposed.
@@ -32,14 +44,20 @@ pub(super) struct Item<R> {
     refusal: Option<Refusal>,
 }
 
-/// A request that left before its turn.
-pub(super) struct Withdrawn<R> {
-    /// Who waits for it still.
-    pub(super) to: Option<ReplyTo<R>>,
-    /// The size of its operation.
-    pub(super) bytes: usize,
-    /// Whether the numbers from its own on may be used anew: nobody can have proposed any of them.
-    pub(super) number_is_free: bool,
+/// What is to be done, without the lock, after requests left or were given up.
+pub(super) struct Left<R> {
+    /// How many left.
+    pub(super) freed: usize,
+    pub(super) told: Vec<Told<R>>,
+    /// Not kept any more: may hold values of the user, and is dropped with this.
+    outdated: Vec<Late<R>>,
+}
+
+/// What those are told whose deadline has passed, beside how long they waited.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Excuse {
+    pub(super) register_refusal: Option<Refusal>,
+    pub(super) hint: Option<PrimaryHint>,
 }
 
 /// Operations are collected in blocks of this size, so that a small one needs no allocation of its own.
@@ -51,13 +69,38 @@ pub(super) fn after(now: Instant, wait: Duration) -> Instant {
     now + wait.min(NEVER)
 }
 
-impl<R> Default for Queue<R> {
+impl<R> Default for Left<R> {
     fn default() -> Self {
-        Self { base: 1, items: VecDeque::new(), earliest_deadline: None, arena: BytesMut::new() }
+        Self { freed: 0, told: Vec::new(), outdated: Vec::new() }
+    }
+}
+
+impl<R> Left<R> {
+    pub(super) fn and(mut self, more: Self) -> Self {
+        self.freed += more.freed;
+        self.told.extend(more.told);
+        self.outdated.extend(more.outdated);
+        self
     }
 }
 
 impl<R> Queue<R> {
+    pub(super) fn new(client: u64, window: usize) -> Self {
+        Self {
+            client,
+            last_serial: 0,
+            base: 1,
+            items: VecDeque::new(),
+            kept: Kept::new(window),
+            earliest_deadline: None,
+            arena: BytesMut::new(),
+        }
+    }
+
+    pub(super) fn client(&self) -> u64 {
+        self.client
+    }
+
     /// The lowest number that is not answered.
     pub(super) fn base(&self) -> u64 {
         self.base
@@ -84,7 +127,7 @@ impl<R> Queue<R> {
         self.earliest_deadline
     }
 
-    /// Adds a request; returns its deadline.
+    /// Adds a request; returns its name and its deadline.
     pub(super) fn push(
         &mut self,
         operation: &[u8],
@@ -92,23 +135,25 @@ impl<R> Queue<R> {
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
-    ) -> Instant {
+    ) -> (RequestId, Instant) {
         let operation = self.store(operation);
         let deadline = after(now, deadline);
         self.earliest_deadline =
             Some(self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline)));
+        self.last_serial += 1;
         self.items.push_back(Item {
+            serial: self.last_serial,
             operation,
             checksum,
             to: Some(to),
             answered: false,
             submitted: now,
-            deadline,
+            deadline: Some(deadline),
             copies: 0,
             maybe_proposed: false,
             refusal: None,
         });
-        deadline
+        (RequestId::new(self.client, self.last_serial), deadline)
     }
 
     fn store(&mut self, operation: &[u8]) -> Bytes {
@@ -137,6 +182,7 @@ impl<R> Queue<R> {
         let Some(item) = self.item(number) else { return (None, 0) };
         item.copies = item.copies.saturating_sub(1);
         item.answered = true;
+        item.deadline = None;
         let to = item.to.take();
         let mut freed = 0;
         while self.items.front().is_some_and(|item| item.answered) {
@@ -171,77 +217,90 @@ impl<R> Queue<R> {
         self.items.iter().rposition(Item::may_be_proposed).map_or(0, |index| index + 1)
     }
 
-    /// Takes a request out, unless somebody can have proposed it. `sent` goes down if it was among the first `sent`.
-    pub(super) fn withdraw(&mut self, number: u64, sent: &mut usize) -> Option<Withdrawn<R>> {
-        let index = self.index(number).filter(|index| !self.items[*index].may_be_proposed())?;
+    /// Takes a request out that is too large for the home, unless somebody can have proposed it. `sent` goes down if it was among the
+    /// first `sent`. Also whether the numbers from its own on may be used anew: nobody can have proposed any of them.
+    pub(super) fn withdraw(&mut self, number: u64, bytes_max: usize, sent: &mut usize) -> (Left<R>, bool) {
+        let mut left = Left::default();
+        let index = self.index(number).filter(|index| !self.items[*index].may_be_proposed());
+        let Some(index) = index else { return (left, false) };
         let number_is_free = index >= self.first_unsent();
-        let Item { operation, to, .. } = self.items.remove(index)?;
-        *sent -= usize::from(index < *sent);
-        Some(Withdrawn { to, bytes: operation.len(), number_is_free })
+        if let Some(Item { serial, operation, to, .. }) = self.items.remove(index) {
+            *sent -= usize::from(index < *sent);
+            left.freed = 1;
+            let error = RequestError::TooLarge { bytes: operation.len(), bytes_max };
+            left.outdated.extend(self.kept.keep_error(serial, error.clone()));
+            left.told.extend(to.map(|to| (to, error)));
+        }
+        (left, number_is_free)
     }
 
     /// Tells those whose deadline has passed. A request that nobody can have proposed, nor any after it, is withdrawn: it was not
     /// executed and its number is free again. All others stay and are sent until they are answered; their callers are told that the
-    /// outcome is unknown. Returns how many were withdrawn; `sent` goes down by those of them that were among the first `sent`.
-    pub(super) fn expire(
-        &mut self,
-        now: Instant,
-        register_refusal: Option<Refusal>,
-        sent: &mut usize,
-    ) -> (usize, Vec<Told<R>>) {
-        let mut told = Vec::new();
+    /// outcome is unknown, and the reply is kept. `sent` goes down by those that were withdrawn and among the first `sent`.
+    pub(super) fn expire(&mut self, now: Instant, excuse: Excuse, sent: &mut usize) -> Left<R> {
+        let mut left = Left::default();
         if self.earliest_deadline.is_none_or(|earliest| now < earliest) {
-            return (0, told);
+            return left;
         }
         let unsent = self.first_unsent();
-        let (mut withdrawn, mut withdrawn_sent) = (0, 0);
+        let mut withdrawn_sent = 0;
         self.earliest_deadline = None;
         for index in (0..self.items.len()).rev() {
             let item = &mut self.items[index];
-            if item.to.is_none() {
+            let Some(deadline) = item.deadline else { continue };
+            if now < deadline {
+                self.earliest_deadline = Some(self.earliest_deadline.map_or(deadline, |e| e.min(deadline)));
                 continue;
             }
-            if now < item.deadline {
-                let earliest = self.earliest_deadline.unwrap_or(item.deadline);
-                self.earliest_deadline = Some(earliest.min(item.deadline));
-                continue;
-            }
-            let waited = now - item.submitted;
-            let refusal = item.refusal.or(register_refusal);
-            let to = item.to.take().expect("checked above");
-            let error = if index < unsent {
-                RequestError::Deadline { waited }
-            } else {
-                self.items.remove(index);
-                withdrawn += 1;
-                withdrawn_sent += usize::from(index < *sent);
-                match refusal {
-                    Some(Refusal::Overloaded | Refusal::OutsideWindow) => RequestError::Overloaded { waited },
-                    Some(Refusal::NoPrimary | Refusal::TooLarge | Refusal::Behind) | None => {
-                        RequestError::NoPrimary { waited }
-                    }
+            let (serial, waited) = (item.serial, now - item.submitted);
+            item.deadline = None;
+            if index < unsent {
+                let request = RequestId::new(self.client, serial);
+                let Some(to) = item.to.take() else { continue };
+                if to.is_caller() {
+                    let (waiting, late) = Waiting::caller();
+                    item.to = Some(ReplyTo::Waiter(waiting));
+                    left.outdated.extend(self.kept.keep_reply(serial, late));
                 }
-            };
-            told.push((to, error));
+                left.told.push((to, RequestError::Deadline { waited, request }));
+            } else {
+                let error = item.not_executed(waited, excuse);
+                left.outdated.extend(self.kept.keep_error(serial, error.clone()));
+                left.told.extend(item.to.take().map(|to| (to, error)));
+                self.items.remove(index);
+                left.freed += 1;
+                withdrawn_sent += usize::from(index < *sent);
+            }
         }
         *sent -= withdrawn_sent;
-        told.reverse();
-        (withdrawn, told)
+        left.told.reverse();
+        left
     }
 
-    /// What may have been proposed is unknown and leaves; the rest stays, with numbers from 1. Returns whom to tell, and how many left.
-    pub(super) fn evict(&mut self) -> (Vec<Told<R>>, usize) {
-        let mut told = Vec::new();
-        let before = self.items.len();
+    /// What may have been proposed is unknown and leaves; the rest stays, with numbers from 1.
+    pub(super) fn evict(&mut self) -> Left<R> {
+        let mut left = Left::default();
+        let kept = &mut self.kept;
         self.items.retain_mut(|item| {
             let stays = !item.may_be_proposed();
             if !stays {
-                told.extend(item.to.take().map(|to| (to, RequestError::SessionEvicted)));
+                left.freed += 1;
+                if !item.answered {
+                    left.outdated.extend(kept.keep_error(item.serial, RequestError::SessionEvicted));
+                }
+                left.told.extend(item.to.take().map(|to| (to, RequestError::SessionEvicted)));
             }
             stays
         });
         self.base = 1;
-        (told, before - self.items.len())
+        left
+    }
+
+    /// Who waits for a request that is under way.
+    pub(super) fn caller_of(&mut self, serial: u64) -> Option<&mut Option<ReplyTo<R>>> {
+        let index = self.items.binary_search_by_key(&serial, |item| item.serial).ok()?;
+        let item = &mut self.items[index];
+        (!item.answered).then_some(&mut item.to)
     }
 
     /// Everything leaves.
@@ -272,6 +331,16 @@ impl<R> Item<R> {
 
     pub(super) fn went_out(&mut self) {
         self.copies += 1;
+    }
+
+    /// The error of one that is withdrawn.
+    fn not_executed(&self, waited: Duration, excuse: Excuse) -> RequestError {
+        match self.refusal.or(excuse.register_refusal) {
+            Some(Refusal::Overloaded | Refusal::OutsideWindow) => RequestError::Overloaded { waited },
+            Some(Refusal::NoPrimary | Refusal::TooLarge | Refusal::Behind) | None => {
+                RequestError::NoPrimary { waited, hint: excuse.hint }
+            }
+        }
     }
 
     fn may_be_proposed(&self) -> bool {

@@ -150,11 +150,11 @@ impl<M: StateMachine> Client<M> {
             }
             backoff.grow();
             if Instant::now() >= deadline {
-                let waited = begun.elapsed();
+                let (waited, hint) = (begun.elapsed(), self.primary_hint());
                 return Err(match refusal {
                     Some(Refusal::Overloaded) => RequestError::Overloaded { waited },
-                    Some(Refusal::Behind) => RequestError::Behind { waited },
-                    _ => RequestError::NoPrimary { waited },
+                    Some(Refusal::Behind) => RequestError::Behind { waited, hint },
+                    _ => RequestError::NoPrimary { waited, hint },
                 });
             }
         }

@@ -1,10 +1,12 @@
 //! A client's session: numbers its requests, keeps them until they are answered, and sends them in order (decision 6).
 
 use super::{
-    queue::{Queue, Withdrawn},
+    RequestId,
+    kept::Late,
+    queue::{Excuse, Left, Queue},
     waiter::Waiter,
 };
-use crate::{Outcome, ReplyTo, RequestError, config::entropy, door::Submission};
+use crate::{Outcome, PrimaryHint, ReplyTo, RequestError, config::entropy, door::Submission};
 use bytes::Bytes;
 use std::{
     sync::{
@@ -75,7 +77,7 @@ impl<R> Session<R> {
             id: None,
             registering: false,
             register_refusal: None,
-            queue: Queue::default(),
+            queue: Queue::new(entropy(), window),
             sent: 0,
             lane: None,
             progress: false,
@@ -97,29 +99,39 @@ impl<R> Session<R> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request, for which a permit of `room` was taken, and sends it if its turn has come.
+    /// Takes a request, for which a permit of `room` was taken, and sends it if its turn has come. Returns its name.
     pub(super) fn submit(
         self: &Arc<Self>,
         operation: &[u8],
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
-    ) -> Result<(), (RequestError, ReplyTo<R>)> {
+    ) -> Result<RequestId, (RequestError, ReplyTo<R>)> {
         let checksum = checksum(operation);
-        let nudge = {
+        let (id, nudge) = {
             let mut state = self.state();
             if state.closed {
                 return Err((RequestError::Stopped { outcome: Outcome::NotExecuted }, to));
             }
-            let deadline = state.queue.push(operation, checksum, to, now, deadline);
+            let (id, deadline) = state.queue.push(operation, checksum, to, now, deadline);
             let pumped = state.pump(self, None);
             let late = state.wake_at.is_none_or(|at| deadline < at);
-            late || pumped == Pumped::Full || (state.id.is_none() && !state.registering)
+            (id, late || pumped == Pumped::Full || (state.id.is_none() && !state.registering))
         };
         if nudge {
             self.nudge.notify_one();
         }
-        Ok(())
+        Ok(id)
+    }
+
+    /// Keeps the place of a reply for whoever resolves the request. Returns what is not kept any more.
+    #[must_use]
+    pub(super) fn keep(&self, request: RequestId, reply: Late<R>) -> Option<Late<R>> {
+        let mut state = self.state();
+        match request.serial_at(state.queue.client()) {
+            Some(serial) => state.queue.kept.keep_reply(serial, reply),
+            None => Some(reply),
+        }
     }
 
     pub(super) fn home(&self) -> usize {
@@ -171,31 +183,25 @@ impl<R> Session<R> {
 
     /// The home takes at most `bytes_max`: it is configured with a smaller limit than the client was.
     pub(super) fn too_large(&self, generation: u32, number: u64, bytes_max: usize) -> Vec<Told<R>> {
-        let (told, freed) = {
+        let left = {
             let mut state = self.state();
             if state.generation != generation {
                 return Vec::new();
             }
             let state = &mut *state;
             state.queue.came_back(number, None);
-            let (mut told, mut freed) = (Vec::new(), 0);
-            let withdrawn = state.queue.withdraw(number, &mut state.sent);
-            let number_is_free = withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.number_is_free);
-            if let Some(Withdrawn { to, bytes, .. }) = withdrawn {
-                freed = 1;
-                told.extend(to.map(|to| (to, RequestError::TooLarge { bytes, bytes_max })));
-            }
-            if !number_is_free {
-                // A number cannot be skipped, and this one will never be taken here: the session has come to its end.
-                let (others, left) = state.start_over();
-                told.extend(others);
-                freed += left;
-            }
-            (told, freed)
+            let (left, number_is_free) = state.queue.withdraw(number, bytes_max, &mut state.sent);
+            // A number cannot be skipped, and this one will never be taken here: the session has come to its end.
+            if number_is_free { left } else { left.and(state.start_over()) }
         };
-        self.room.add_permits(freed);
         self.nudge.notify_one();
-        told
+        self.room_for(left)
+    }
+
+    /// Lets others have the room of those that left. Whom to tell.
+    pub(super) fn room_for(&self, left: Left<R>) -> Vec<Told<R>> {
+        self.room.add_permits(left.freed);
+        left.told
     }
 
     pub(super) fn lost(&self, generation: u32, number: u64, taken: bool) {
@@ -229,20 +235,19 @@ impl<R> Session<R> {
 
     /// The session is gone: what was sent is unknown, what was not goes to a new session (decision 7).
     pub(super) fn evict(&self, generation: u32) -> Vec<Told<R>> {
-        let (told, freed) = {
+        let left = {
             let mut state = self.state();
             if state.generation != generation {
                 return Vec::new();
             }
             state.start_over()
         };
-        self.room.add_permits(freed);
         self.nudge.notify_one();
-        told
+        self.room_for(left)
     }
 
     pub(super) fn is_open(&self) -> bool {
-        !self.state().closed
+        !self.state().is_closed()
     }
 
     /// Nobody will answer any more.
@@ -318,8 +323,8 @@ impl<R> State<R> {
         Pumped::All
     }
 
-    /// Begins a new session with what nobody can have proposed in the old one. Returns whom to tell of the rest, and how many that are.
-    fn start_over(&mut self) -> (Vec<Told<R>>, usize) {
+    /// Begins a new session with what nobody can have proposed in the old one. The rest leaves.
+    fn start_over(&mut self) -> Left<R> {
         self.generation = self.generation.wrapping_add(1);
         self.client = draw_client();
         self.id = None;
@@ -344,9 +349,14 @@ impl<R> State<R> {
         self.lane.as_ref()
     }
 
-    /// Gives up requests whose deadline has passed; how many left the queue, and whom to tell.
-    pub(super) fn expire(&mut self, now: Instant) -> (usize, Vec<Told<R>>) {
-        self.queue.expire(now, self.register_refusal, &mut self.sent)
+    /// Gives up requests whose deadline has passed.
+    pub(super) fn expire(&mut self, now: Instant, hint: Option<PrimaryHint>) -> Left<R> {
+        let excuse = Excuse { register_refusal: self.register_refusal, hint };
+        self.queue.expire(now, excuse, &mut self.sent)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 }
 

@@ -1,5 +1,10 @@
 //! What the tests replicate, and how they start it.
 
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
 use vsr_actor::{Client, Cluster, Config, RequestError, linearizability::Model, prelude::*};
 
 /// Keeps what it is given, in order, and shows it when asked: loss, repetition and disorder are visible.
@@ -58,6 +63,11 @@ pub(crate) async fn add(client: &Client<Journal>, item: u64) -> Result<u64, Requ
 
 pub(crate) async fn read(client: &Client<Journal>) -> Vec<u64> {
     client.request(Ask::Read).await.expect("the group is healthy")
+}
+
+/// Polls once.
+pub(crate) async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
 /// The journal as a sequential model: adds an item, or shows all.

@@ -2,14 +2,18 @@
 
 mod client;
 mod common;
+mod deadlines;
 mod determinism;
 mod failover;
 mod history;
 mod outcomes;
 mod panics;
+mod primaries;
 mod reads;
 mod recovery;
 mod replica;
+mod resolve;
 mod restarts;
 mod snapshots;
+mod statuses;
 mod ticks;

@@ -1,12 +1,8 @@
 //! Replicas that are taken down and brought up by several hands at once. What must overlap is held up by the user's code here, on threads
 //! of its own: these tests need no paused time, and wait for nothing but each other.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    sync::{Arc, Mutex, mpsc as blocking},
-    task::Poll,
-};
+use crate::common::is_pending;
+use std::sync::{Arc, Mutex, mpsc as blocking};
 use tokio::sync::mpsc;
 use vsr_actor::{ClusterError, ReplicaId, prelude::*};
 
@@ -61,10 +57,6 @@ impl StateMachine for Sum {
         self.total += add;
         self.total
     }
-}
-
-async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
-    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

@@ -81,19 +81,20 @@ impl From<RequestError> for Fault {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use vsr_actor::RequestId;
 
     #[test]
     fn only_what_was_not_executed_gets_a_definite_number() {
         let waited = Duration::from_secs(1);
         let errors = [
-            (RequestError::NoPrimary { waited }, 11),
+            (RequestError::NoPrimary { waited, hint: None }, 11),
             (RequestError::Overloaded { waited }, 11),
-            (RequestError::Behind { waited }, 11),
+            (RequestError::Behind { waited, hint: None }, 11),
             (RequestError::TooLarge { bytes: 2, bytes_max: 1 }, 12),
             (RequestError::ReadPanicked { reason: String::new() }, 14),
             (RequestError::Stopped { outcome: Outcome::NotExecuted }, 14),
             (RequestError::Stopped { outcome: Outcome::Unknown }, 13),
-            (RequestError::Deadline { waited }, 0),
+            (RequestError::Deadline { waited, request: RequestId::default() }, 0),
             (RequestError::SessionEvicted, 13),
             (RequestError::ReplyGone, 13),
             (RequestError::Conflict, 13),

@@ -20,16 +20,17 @@ pub(super) fn text(error: &RequestError) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use vsr_actor::RequestId;
 
     #[test]
     fn clients_are_told_to_retry_only_what_was_not_executed() {
         let waited = Duration::from_secs(1);
         let told = [
-            (RequestError::NoPrimary { waited }, "CLUSTERDOWN "),
+            (RequestError::NoPrimary { waited, hint: None }, "CLUSTERDOWN "),
             (RequestError::Overloaded { waited }, "TRYAGAIN "),
             (RequestError::Stopped { outcome: Outcome::NotExecuted }, "CLUSTERDOWN "),
             (RequestError::Stopped { outcome: Outcome::Unknown }, "ERR UNKNOWNOUTCOME "),
-            (RequestError::Deadline { waited }, "ERR UNKNOWNOUTCOME "),
+            (RequestError::Deadline { waited, request: RequestId::default() }, "ERR UNKNOWNOUTCOME "),
             (RequestError::SessionEvicted, "ERR UNKNOWNOUTCOME "),
             (RequestError::ReplyGone, "ERR UNKNOWNOUTCOME "),
             (RequestError::TooLarge { bytes: 2, bytes_max: 1 }, "ERR the operation has 2 bytes"),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
-use vsr_actor::RequestError;
+use vsr_actor::{RequestError, RequestId};
 
 /// Executes at once, but for keys whose names say otherwise: `held` is answered when the test releases it, `refused`, `overloaded`
 /// and `unknown` fail.
@@ -86,9 +86,13 @@ impl Backend for Fake {
                     Ok(Reply::Nil)
                 }));
             }
-            b"refused" => return Err(RequestError::NoPrimary { waited }),
+            b"refused" => return Err(RequestError::NoPrimary { waited, hint: None }),
             b"overloaded" => return Err(RequestError::Overloaded { waited }),
-            b"unknown" => return Ok(Box::pin(async move { Err(RequestError::Deadline { waited }) })),
+            b"unknown" => {
+                return Ok(Box::pin(async move {
+                    Err(RequestError::Deadline { waited, request: RequestId::default() })
+                }));
+            }
             _ => {}
         }
         let reply = self.store.lock().expect("no panic").apply(operation);
