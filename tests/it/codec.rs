@@ -44,13 +44,13 @@ fn seal(frame: &mut [u8]) {
 /// If this fails the format has changed: then `FORMAT_VERSION` must change too.
 #[test]
 fn bytes_of_messages_are_golden() {
-    assert_eq!(FORMAT_VERSION, 2);
+    assert_eq!(FORMAT_VERSION, 3);
     let head = "0100000000000000020000000000000000000000000000000300000000000000040000000500000000000000";
     let cases = [
         (
             Body::Commit { commit: OpNumber(6), beat: 7 },
             "0400000006000000000000000700000000000000",
-            "02400000007ea3554df77440cc",
+            "03400000007ea3554df77440cc",
         ),
         (
             Body::PrepareOk { op: OpNumber(6), hash: Hash(8) },

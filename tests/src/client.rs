@@ -7,7 +7,8 @@ use crate::{
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use vsr_core::{
-    Answer, Asked, ClientId, OpNumber, Origin, Refusal, Request, RequestNumber, SessionId, checksum,
+    Answer, Asked, ClientId, OpNumber, Origin, Refusal, Request, RequestNumber, SessionId, TraceContext,
+    checksum,
 };
 
 #[derive(Clone, Debug)]
@@ -16,6 +17,14 @@ struct Pending {
     /// Ops up to here had been answered, to anybody, when this was asked.
     floor: OpNumber,
     answered: bool,
+}
+
+/// The trace that a request belongs to: every other one has its own.
+#[must_use]
+pub fn trace_of(session: SessionId, request: RequestNumber, checksum: u64) -> Option<TraceContext> {
+    let trace_id = u128::from(checksum) << 64 | u128::from(session.number.0) << 32 | u128::from(request.0);
+    let traced = !request.0.is_multiple_of(2);
+    TraceContext::new(trace_id, request.0, TraceContext::SAMPLED).filter(|_| traced)
 }
 
 /// What an answer meant to the client.
@@ -100,7 +109,7 @@ impl Client {
     /// Asks for a session.
     #[must_use]
     pub fn registration(&self) -> Request {
-        Request { origin: Origin::Register { client: self.id }, operation: Bytes::new() }
+        Request::new(Origin::Register { client: self.id }, Bytes::new())
     }
 
     /// Asks for something new. `floor` is the highest op answered to anybody so far.
@@ -121,13 +130,12 @@ impl Client {
     #[must_use]
     pub fn request(&self, number: u64) -> Option<Request> {
         let pending = self.pending.get(number.checked_sub(self.first)? as usize)?;
-        let origin = Origin::Request {
-            session: self.session?,
-            request: RequestNumber(number),
-            acked_below: RequestNumber(self.acked_below.unwrap_or(self.first)),
-            checksum: checksum(&pending.operation),
-        };
-        Some(Request { origin, operation: pending.operation.clone() })
+        let (session, request) = (self.session?, RequestNumber(number));
+        let checksum = checksum(&pending.operation);
+        let acked_below = RequestNumber(self.acked_below.unwrap_or(self.first));
+        let origin = Origin::Request { session, request, acked_below, checksum };
+        let trace = trace_of(session, request, checksum);
+        Some(Request { origin, operation: pending.operation.clone(), trace })
     }
 
     /// It never heard of its session.

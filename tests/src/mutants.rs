@@ -446,6 +446,7 @@ pub const MUTANTS: &[Mutant] = &[
         "unknown_session_is_not_called_evicted",
         property("J11 sessions"),
     ),
+    mutant("H9", Mutation::ForgetTrace, "trace_goes_with_a_request", property("H9 trace")),
     mutant(
         "decision 8",
         Mutation::RefuseForwarded,

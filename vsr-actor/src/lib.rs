@@ -56,7 +56,9 @@ pub use transport::{
     in_process::{Rule, Verdict},
 };
 pub use vsr_core;
-pub use vsr_core::{Limits, Message, OpNumber, ReplicaId, ReplicatedLimits, StatusName, ViewNumber};
+pub use vsr_core::{
+    Limits, Message, OpNumber, ReplicaId, ReplicatedLimits, StatusName, TraceContext, ViewNumber,
+};
 
 /// What most programs need.
 pub mod prelude {

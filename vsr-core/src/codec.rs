@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The version of the format; it changes when the meaning of any byte does.
-pub const FORMAT_VERSION: u8 = 2;
+pub const FORMAT_VERSION: u8 = 3;
 
 /// Version, length of the encoded message, checksum of all that follows.
 const HEADER_BYTES: usize = 1 + size_of::<u32>() + size_of::<u64>();

@@ -3,6 +3,7 @@
 use crate::{
     id::{Hash, OpNumber, ViewNumber},
     run::{Origin, Run},
+    trace_context::TraceContext,
 };
 use alloc::sync::Arc;
 use bytes::Bytes;
@@ -87,6 +88,12 @@ impl Entry {
         self.0.run.body().len()
     }
 
+    /// What its operations take beside their bytes, about.
+    pub(crate) fn heads_bytes(&self) -> usize {
+        let run = &self.0.run;
+        size_of_val(run.heads()) + size_of_val(run.traces())
+    }
+
     /// Where the operation at `index` comes from.
     #[must_use]
     pub fn origin(&self, index: usize) -> Origin {
@@ -97,6 +104,12 @@ impl Entry {
     #[must_use]
     pub fn operation(&self, index: usize) -> Bytes {
         self.0.run.operation(index)
+    }
+
+    /// The trace that the operation at `index` belongs to: for whoever watches, never for the state machine.
+    #[must_use]
+    pub fn trace(&self, index: usize) -> Option<TraceContext> {
+        self.0.run.trace(index)
     }
 
     /// The operations.
@@ -158,6 +171,14 @@ impl Link {
             }
             hasher.update(&fields);
             hasher.update(&head.end.to_le_bytes());
+        }
+        for (place, trace) in self.run.traces() {
+            let mut fields = [0u8; 32];
+            (fields[0], fields[1]) = (4, trace.flags());
+            fields[4..8].copy_from_slice(&place.to_le_bytes());
+            fields[8..24].copy_from_slice(&trace.trace_id().to_le_bytes());
+            fields[24..32].copy_from_slice(&trace.span_id().to_le_bytes());
+            hasher.update(&fields);
         }
         hasher.update(self.run.body());
         Hash(hasher.digest128())

@@ -53,6 +53,7 @@ mod run;
 mod session;
 mod snapshot;
 mod stop;
+mod trace_context;
 
 pub use codec::{DecodeError, FORMAT_VERSION};
 pub use config::{Config, ConfigError, Limits, ReplicatedLimits};
@@ -75,3 +76,4 @@ pub use run::{Head, Origin, Request, Run, checksum};
 pub use session::{Lookup, Sessions};
 pub use snapshot::{Held, Piece, Snapshot, SnapshotHeader, State, Trailing};
 pub use stop::{StartError, StopReason};
+pub use trace_context::{TraceContext, TraceContextError};

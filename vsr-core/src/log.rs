@@ -93,7 +93,7 @@ impl Log {
         let mut bytes = 0;
         let entries = self.entries_after(after.op).take_while(|entry| {
             let first = bytes == 0;
-            bytes += entry.bytes() + entry.len() * size_of::<crate::run::Head>();
+            bytes += entry.bytes() + entry.heads_bytes();
             entry.last() <= until && (first || bytes <= bytes_max)
         });
         Suffix { base: after.op, base_hash: after.hash, entries: entries.cloned().collect() }
@@ -173,7 +173,7 @@ mod tests {
         for length in lengths {
             let mut run = RunBuilder::default();
             for _ in 0..*length {
-                run.push(&Request { origin: Origin::Tick, operation: Bytes::from_static(b"0123456789") });
+                run.push(&Request::new(Origin::Tick, Bytes::from_static(b"0123456789")));
             }
             let end = log.end();
             log.append(Entry::new(end.op.next(), ViewNumber(0), 0, end.hash, run.finish()));

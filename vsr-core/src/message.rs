@@ -311,7 +311,7 @@ mod tests {
     fn entry(first: u64, parent: Hash, ops: usize) -> Entry {
         let mut run = RunBuilder::default();
         for _ in 0..ops {
-            run.push(&Request { origin: Origin::Tick, operation: bytes::Bytes::new() });
+            run.push(&Request::new(Origin::Tick, bytes::Bytes::new()));
         }
         Entry::new(OpNumber(first), ViewNumber(0), 0, parent, run.finish())
     }

@@ -119,6 +119,8 @@ mutations! {
     EvictUnknownSessions = "evict-unknown-sessions",
     /// H7: take the session that now has the slot for the one that had it.
     AnySessionInSlot = "any-session-in-slot",
+    /// H9: forget the trace of a request that is forwarded.
+    ForgetTrace = "forget-trace",
     /// Decision 8: refuse what was forwarded.
     RefuseForwarded = "refuse-forwarded",
     /// Decision 10: work with replicas that have other replicated limits.

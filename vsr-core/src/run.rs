@@ -1,7 +1,10 @@
 //! A run of operations: heads that say where each came from, and one buffer with all their bytes.
 
-use crate::id::{ClientId, RequestNumber, SessionId};
-use alloc::{string::String, vec::Vec};
+use crate::{
+    id::{ClientId, RequestNumber, SessionId},
+    trace_context::TraceContext,
+};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::fmt::Write as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -42,6 +45,16 @@ pub struct Request {
     pub origin: Origin,
     /// What the state machine will be given.
     pub operation: Bytes,
+    /// The trace of its caller, if there is one.
+    pub trace: Option<TraceContext>,
+}
+
+impl Request {
+    /// A request that belongs to no trace.
+    #[must_use]
+    pub fn new(origin: Origin, operation: Bytes) -> Self {
+        Self { origin, operation, trace: None }
+    }
 }
 
 /// Origin of one operation of a run, and where its bytes end.
@@ -57,7 +70,21 @@ pub struct Head {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
     heads: Vec<Head>,
+    /// Of those operations that belong to a trace: most do not, and without any this is one byte of a message.
+    traces: Option<Box<Traces>>,
     body: Bytes,
+}
+
+/// Traces of some operations of a run, each with the place of its operation, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Traces(Vec<(u32, TraceContext)>);
+
+impl Traces {
+    fn is_well_formed(&self, len: usize) -> bool {
+        let in_order = self.0.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        in_order && self.0.last().is_some_and(|(place, _)| (*place as usize) < len)
+    }
 }
 
 impl Run {
@@ -92,9 +119,26 @@ impl Run {
         self.body.slice(start..self.heads[index].end as usize)
     }
 
+    /// The trace that the operation at `index` belongs to.
+    #[must_use]
+    pub fn trace(&self, index: usize) -> Option<TraceContext> {
+        let traces = self.traces();
+        let found = traces.binary_search_by_key(&index, |(place, _)| *place as usize);
+        found.ok().map(|found| traces[found].1)
+    }
+
+    /// All traces, each with the place of its operation.
+    pub(crate) fn traces(&self) -> &[(u32, TraceContext)] {
+        self.traces.as_ref().map_or(&[], |traces| &traces.0)
+    }
+
     /// The operations, in order.
     pub fn requests(&self) -> impl Iterator<Item = Request> + '_ {
-        (0..self.len()).map(|i| Request { origin: self.heads[i].origin, operation: self.operation(i) })
+        (0..self.len()).map(|i| Request {
+            origin: self.heads[i].origin,
+            operation: self.operation(i),
+            trace: self.trace(i),
+        })
     }
 
     /// Whether heads and body fit together; what came from outside is asked before it is used.
@@ -106,7 +150,9 @@ impl Run {
             }
             end = head.end;
         }
-        !self.heads.is_empty() && end as usize == self.body.len()
+        !self.heads.is_empty()
+            && end as usize == self.body.len()
+            && self.traces.as_ref().is_none_or(|traces| traces.is_well_formed(self.len()))
     }
 
     /// What the codec must put behind (or find behind) the message.
@@ -123,12 +169,16 @@ impl Run {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct RunBuilder {
     heads: Vec<Head>,
+    traces: Option<Box<Traces>>,
     body: BytesMut,
 }
 
 impl RunBuilder {
     pub(crate) fn push(&mut self, request: &Request) {
         self.body.extend_from_slice(&request.operation);
+        if let Some(trace) = request.trace {
+            self.traces.get_or_insert_default().0.push((self.heads.len() as u32, trace));
+        }
         self.heads.push(Head { origin: request.origin, end: self.body.len() as u32 });
     }
 
@@ -147,7 +197,7 @@ impl RunBuilder {
     pub(crate) fn finish(&mut self) -> Run {
         let room = Vec::with_capacity(self.heads.len().min(64));
         let heads = core::mem::replace(&mut self.heads, room);
-        Run { heads, body: self.body.split().freeze() }
+        Run { heads, traces: self.traces.take(), body: self.body.split().freeze() }
     }
 }
 
@@ -155,9 +205,9 @@ impl RunBuilder {
 impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            (&self.heads, to_hex(&self.body)).serialize(serializer)
+            (&self.heads, &self.traces, to_hex(&self.body)).serialize(serializer)
         } else {
-            self.heads.serialize(serializer)
+            (&self.heads, &self.traces).serialize(serializer)
         }
     }
 }
@@ -165,11 +215,13 @@ impl Serialize for Run {
 impl<'de> Deserialize<'de> for Run {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            let (heads, text) = <(Vec<Head>, String)>::deserialize(deserializer)?;
+            let (heads, traces, text) =
+                <(Vec<Head>, Option<Box<Traces>>, String)>::deserialize(deserializer)?;
             let body = from_hex(&text).ok_or_else(|| D::Error::custom("the body is not hexadecimal"))?;
-            Ok(Self { heads, body })
+            Ok(Self { heads, traces, body })
         } else {
-            Ok(Self { heads: Vec::deserialize(deserializer)?, body: Bytes::new() })
+            let (heads, traces) = Deserialize::deserialize(deserializer)?;
+            Ok(Self { heads, traces, body: Bytes::new() })
         }
     }
 }
@@ -193,4 +245,56 @@ pub(crate) fn from_hex(text: &str) -> Option<Bytes> {
         .map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?))
         .collect::<Option<Vec<u8>>>()
         .map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Entry, Hash, OpNumber, ViewNumber, codec};
+
+    fn run(traced: &[u128]) -> Run {
+        let mut run = RunBuilder::default();
+        for trace in traced {
+            let trace = TraceContext::new(*trace, 7, 1);
+            run.push(&Request { trace, ..Request::new(Origin::Tick, Bytes::new()) });
+        }
+        run.finish()
+    }
+
+    fn hash(run: Run) -> Hash {
+        Entry::new(OpNumber(1), ViewNumber(0), 0, Hash(0), run).hash()
+    }
+
+    #[test]
+    fn traces_are_found_by_place_and_survive_the_way() {
+        let run = run(&[0, 5, 0, 6]);
+        let found: Vec<_> = (0..5).map(|index| run.trace(index).map(TraceContext::trace_id)).collect();
+        assert_eq!(found, [None, Some(5), None, Some(6), None]);
+        assert_eq!(codec::decode_value::<Run>(&codec::encode_value(&run)), Ok(run.clone()));
+        let requests: Vec<_> = run.requests().map(|request| request.trace).collect();
+        assert_eq!(requests, [None, run.trace(1), None, run.trace(3)]);
+    }
+
+    #[test]
+    fn no_trace_costs_a_byte_and_no_allocation() {
+        let run = run(&[0, 0]);
+        assert!(run.traces.is_none());
+        assert_eq!(codec::encode_value(&run).len(), codec::encode_value(&run.heads).len() + 1);
+    }
+
+    #[test]
+    fn traces_are_part_of_the_hash() {
+        let hashes = [run(&[0, 5]), run(&[5, 0]), run(&[0, 6]), run(&[0, 0])].map(hash);
+        let distinct: alloc::collections::BTreeSet<_> = hashes.iter().collect();
+        assert_eq!(distinct.len(), hashes.len());
+    }
+
+    #[test]
+    fn traces_out_of_place_are_refused() {
+        let trace = run(&[5]).trace(0).expect("it was given one");
+        for places in [&[][..], &[2], &[1, 1], &[1, 0]] {
+            let traces = Some(Box::new(Traces(places.iter().map(|place| (*place, trace)).collect())));
+            assert!(!Run { traces, ..run(&[0, 0]) }.is_well_formed(), "{places:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod memory;
 mod monotone;
 mod promises;
 mod sessions;
+mod traces;
 mod uniqueness;
 
 pub use coverage::{Coverage, Mark};
@@ -225,6 +226,7 @@ impl Checkers {
             self.history.count(OpNumber(entry.first().0 + index as u64));
             return self.exactly_once.on_apply(entry, index);
         }
+        traces::check(replica, entry, index)?;
         self.history.on_apply(replica, entry, index, reply, machine)?;
         self.exactly_once.on_apply(entry, index)
     }

@@ -149,7 +149,7 @@ impl Group {
         let clients: Vec<_> = (1..=self.bounds.operations).map(|client| ClientId(client.into())).collect();
         let mut group = Prelude::formed(self.locals.each_ref().map(|locals| locals.config.clone()));
         for client in &clients {
-            let request = Request { origin: Origin::Register { client: *client }, operation: Bytes::new() };
+            let request = Request::new(Origin::Register { client: *client }, Bytes::new());
             group.happens(0, &Happening::Request(&request));
         }
         group.happens(0, &Happening::Timer(Timer::Repeat));
@@ -161,7 +161,7 @@ impl Group {
             let operation = Bytes::from(format!("put x {}", client.0));
             let (request, checksum) = (RequestNumber(1), checksum(&operation));
             let origin = Origin::Request { session, request, acked_below: request, checksum };
-            self.requests.push(Request { origin, operation });
+            self.requests.push(Request::new(origin, operation));
         }
         let mut locals = group.locals.into_iter();
         let locals = array::from_fn(|replica| {

@@ -7,6 +7,7 @@ use super::{
     stage::{Flight, Stage},
 };
 use crate::{
+    client::trace_of,
     disk::{Fate, StorageMode},
     host::Storage,
     trace::damage_piece,
@@ -309,14 +310,10 @@ fn collide(stage: &mut Stage, at: usize, name: &str, number: u64, operation: &st
     let client = stage.client(name);
     let session = stage.session_of(name).ok_or("it has no session")?;
     let operation = Bytes::from(operation.to_string());
-    let origin = Origin::Request {
-        session,
-        request: RequestNumber(number),
-        acked_below: RequestNumber(1),
-        checksum: checksum(&operation),
-    };
+    let (request, checksum) = (RequestNumber(number), checksum(&operation));
+    let origin = Origin::Request { session, request, acked_below: RequestNumber(1), checksum };
     stage.world.checkers.conflicts_allowed = true;
-    stage.call(at, client, Request { origin, operation })
+    stage.call(at, client, Request { origin, operation, trace: trace_of(session, request, checksum) })
 }
 
 /// Takes messages that were sent out of the network: the oldest, or all.

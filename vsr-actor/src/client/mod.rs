@@ -36,6 +36,7 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, timeout_at},
 };
+use vsr_core::TraceContext;
 
 /// Sends requests to a replicated state machine. Clone it freely and share it between tasks.
 ///
@@ -49,6 +50,7 @@ pub struct Client<M: StateMachine> {
     shared: Arc<Shared<M::Reply>>,
     way: Arc<Way<M>>,
     deadline: Duration,
+    trace: Option<TraceContext>,
 }
 
 /// Why a request did not enter the session, and who is to be told.
@@ -85,7 +87,8 @@ impl<M: StateMachine> Client<M> {
         let way = Arc::new(Way { doors: doors.clone(), only: preference.only(), config: config.client });
         let driver = Driver::new(session.clone(), doors, preference, config.client, custom);
         let driver = runtime.spawn(driver.run()).abort_handle();
-        Self { shared: Arc::new(Shared { session, driver }), way, deadline: config.client.deadline }
+        let shared = Arc::new(Shared { session, driver });
+        Self { shared, way, deadline: config.client.deadline, trace: None }
     }
 
     /// The same session, with another deadline: this is how a single call gets one of its own. It costs two reference counts, and goes
@@ -116,7 +119,24 @@ impl<M: StateMachine> Client<M> {
     /// [`ClientConfig::deadline`]: crate::ClientConfig::deadline
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { shared: self.shared.clone(), way: self.way.clone(), deadline }
+        Self { deadline, ..self.clone() }
+    }
+
+    /// The same session; requests of this clone belong to the caller's trace. It goes with them to whichever replica executes them,
+    /// where spans and events name it; the state machine does not see it. A read beside the log has none.
+    ///
+    /// ```
+    /// # use vsr_actor::{Client, StateMachine};
+    /// # fn incoming<M: StateMachine>(client: &Client<M>, header: Option<&str>) -> Client<M> {
+    /// match header.and_then(|traceparent| traceparent.parse().ok()) {
+    ///     Some(trace) => client.with_trace(trace),
+    ///     None => client.clone(),
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_trace(&self, trace: TraceContext) -> Self {
+        Self { trace: Some(trace), ..self.clone() }
     }
 
     /// Executes an operation on the group and waits for the reply.
@@ -206,7 +226,7 @@ impl<M: StateMachine> Client<M> {
                 let bytes_max = session.operation_bytes_max;
                 return Err((RequestError::TooLarge { bytes: scratch.len(), bytes_max }, to));
             }
-            session.submit(scratch, to, since, self.deadline)
+            session.submit(scratch, to, since, self.deadline, self.trace)
         })
     }
 }
@@ -230,7 +250,8 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 
 impl<M: StateMachine> Clone for Client<M> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), way: self.way.clone(), deadline: self.deadline }
+        let Self { shared, way, deadline, trace } = self;
+        Self { shared: shared.clone(), way: way.clone(), deadline: *deadline, trace: *trace }
     }
 }
 

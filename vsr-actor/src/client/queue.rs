@@ -9,7 +9,7 @@ use crate::{Outcome, PrimaryHint, ReplyTo, RequestError, replies::Waiting};
 use bytes::{Bytes, BytesMut};
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
-use vsr_core::Refusal;
+use vsr_core::{Refusal, TraceContext};
 
 /// In order of their numbers, without a gap; the first has number `base`.
 pub(super) struct Queue<R> {
@@ -31,6 +31,7 @@ pub(super) struct Item<R> {
     serial: u64,
     operation: Bytes,
     checksum: u64,
+    trace: Option<TraceContext>,
     /// Who waits; nobody any more after an answer. After a deadline it is the place where the reply is kept.
     to: Option<ReplyTo<R>>,
     answered: bool,
@@ -135,6 +136,7 @@ impl<R> Queue<R> {
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
+        trace: Option<TraceContext>,
     ) -> (RequestId, Instant) {
         let operation = self.store(operation);
         let deadline = after(now, deadline);
@@ -145,6 +147,7 @@ impl<R> Queue<R> {
             serial: self.last_serial,
             operation,
             checksum,
+            trace,
             to: Some(to),
             answered: false,
             submitted: now,
@@ -327,6 +330,10 @@ impl<R> Item<R> {
 
     pub(super) fn checksum(&self) -> u64 {
         self.checksum
+    }
+
+    pub(super) fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     pub(super) fn went_out(&mut self) {

@@ -19,7 +19,9 @@ use tokio::{
     sync::{Notify, Semaphore, mpsc},
     time::Instant,
 };
-use vsr_core::{ClientId, OpNumber, Origin, Refusal, Request, RequestNumber, SessionId, checksum};
+use vsr_core::{
+    ClientId, OpNumber, Origin, Refusal, Request, RequestNumber, SessionId, TraceContext, checksum,
+};
 
 /// An error, and who must hear of it.
 pub(crate) type Told<R> = (ReplyTo<R>, RequestError);
@@ -106,6 +108,7 @@ impl<R> Session<R> {
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
+        trace: Option<TraceContext>,
     ) -> Result<RequestId, (RequestError, ReplyTo<R>)> {
         let checksum = checksum(operation);
         let (id, nudge) = {
@@ -113,7 +116,7 @@ impl<R> Session<R> {
             if state.closed {
                 return Err((RequestError::Stopped { outcome: Outcome::NotExecuted }, to));
             }
-            let (id, deadline) = state.queue.push(operation, checksum, to, now, deadline);
+            let (id, deadline) = state.queue.push(operation, checksum, to, now, deadline, trace);
             let pumped = state.pump(self, None);
             let late = state.wake_at.is_none_or(|at| deadline < at);
             (id, late || pumped == Pumped::Full || (state.id.is_none() && !state.registering))
@@ -291,8 +294,7 @@ impl<R> State<R> {
             if self.registering || self.queue.is_empty() {
                 return Pumped::Waiting;
             }
-            let request =
-                Request { origin: Origin::Register { client: self.client }, operation: Bytes::new() };
+            let request = Request::new(Origin::Register { client: self.client }, Bytes::new());
             return match send(request, 0, self.generation) {
                 Ok(()) => {
                     self.registering = true;
@@ -312,7 +314,7 @@ impl<R> State<R> {
                     acked_below,
                     checksum: item.checksum(),
                 };
-                let request = Request { origin, operation: item.operation() };
+                let request = Request { origin, operation: item.operation(), trace: item.trace() };
                 if let Err(stopped) = send(request, number, self.generation) {
                     return stopped;
                 }

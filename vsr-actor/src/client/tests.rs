@@ -38,7 +38,7 @@ impl Fixture {
         let (waiting, reply) = Waiting::caller();
         self.session.room.try_acquire().expect("room in the window").forget();
         let to = ReplyTo::Waiter(waiting);
-        let taken = self.session.submit(&vec![0; bytes], to, Instant::now(), Duration::from_secs(1));
+        let taken = self.session.submit(&vec![0; bytes], to, Instant::now(), Duration::from_secs(1), None);
         taken.expect("the session is open");
         reply
     }

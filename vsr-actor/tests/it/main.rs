@@ -17,3 +17,4 @@ mod restarts;
 mod snapshots;
 mod statuses;
 mod ticks;
+mod traces;

@@ -185,7 +185,7 @@ impl Queue {
 
     /// A tick goes first and takes nobody's room.
     pub(crate) fn push_tick(&mut self, from: usize, since: Time) {
-        let request = Request { origin: Origin::Tick, operation: bytes::Bytes::new() };
+        let request = Request::new(Origin::Tick, bytes::Bytes::new());
         self.ready.push_front(Queued { request, from, since });
     }
 
@@ -266,7 +266,8 @@ impl Replica {
             return Err(Ignored::NotPrimary);
         }
         let mut result = Ok(());
-        for request in run.requests() {
+        for mut request in run.requests() {
+            request.trace = request.trace.filter(|_| !self.mutated(Mutation::ForgetTrace));
             // An answer from the table is the business of the replica the client is at: it has, or will have, the same table.
             if matches!(request.origin, Origin::Tick) || self.known_answer(request.origin).is_some() {
                 continue;
