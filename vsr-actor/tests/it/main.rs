@@ -14,6 +14,7 @@ mod recovery;
 mod replica;
 mod resolve;
 mod restarts;
+mod server;
 mod snapshots;
 mod statuses;
 mod ticks;

@@ -1,0 +1,8 @@
+//! The GenServer-style face.
+
+mod calls;
+mod desk;
+mod ends;
+mod joining;
+mod overrides;
+mod time;
