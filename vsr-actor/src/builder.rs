@@ -9,6 +9,7 @@ use crate::{
     entrance::Entrance,
     handle::Inner,
     machine::Machine,
+    observe::Observer,
     replica_task::{Mailbox, Run, run},
     seat::Seat,
     server::{Context, Hooks, Host, Joining, Parts, hooks_of, init},
@@ -60,6 +61,7 @@ pub struct Builder<M: StateMachine> {
     replies: Box<dyn Replies<M::Reply>>,
     storage: Box<dyn LogStorage>,
     pub(crate) hooks: Option<&'static dyn Hooks<M>>,
+    observers: Vec<Arc<dyn Observer>>,
     pub(crate) place: Option<Place<M>>,
 }
 
@@ -88,6 +90,7 @@ impl<M: StateMachine> Builder<M> {
             replies: Box::new(InProcessReplies),
             storage: Box::new(MemoryStorage::default()),
             hooks: None,
+            observers: Vec::new(),
             place: None,
         }
     }
@@ -124,6 +127,17 @@ impl<M: StateMachine> Builder<M> {
         self
     }
 
+    /// Adds a handler of what happens in the replica. Several are called in the order in which they were added.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    pub(crate) fn observers(mut self, observers: Vec<Arc<dyn Observer>>) -> Self {
+        self.observers = observers;
+        self
+    }
+
     /// Runs the actor's `init`, opens the storage and starts the replica's task on the runtime of the caller. Returns before the group
     /// has formed. Dropped before it is ready, nothing runs.
     ///
@@ -131,8 +145,8 @@ impl<M: StateMachine> Builder<M> {
     /// A configuration that breaks a rule, an `init` that fails or takes too long, a storage that cannot be read, or one that belongs to
     /// another replica.
     pub async fn start(self) -> Result<Handle<M>, ReplicaError> {
-        let Self { mut id, mut members, machine, config, transport, replies, mut storage, hooks, place } =
-            self;
+        let Self { mut id, mut members, machine, config, transport, replies, mut storage, .. } = self;
+        let Self { hooks, observers, place, .. } = self;
         config.validate()?;
         let place = place.unwrap_or_else(|| Place {
             doors: doors([id]),
@@ -175,6 +189,7 @@ impl<M: StateMachine> Builder<M> {
             index: place.index,
             clients,
             reads,
+            observers,
             clock: place.clock,
             pause: pause.clone(),
             start: place.start,

@@ -1,8 +1,8 @@
 //! A whole group in one process: to embed it, and to see how a state machine behaves when replicas die and networks break.
 
 use crate::{
-    Builder, Client, ClusterError, Config, Handle, MemoryStorage, PrimaryChanges, Rule, StateMachine, Status,
-    Transport, Verdict, VsrServer,
+    Builder, Client, ClusterError, Config, Handle, MemoryStorage, Observer, PrimaryChanges, Rule,
+    StateMachine, Status, Transport, Verdict, VsrServer,
     builder::Place,
     client::Preference,
     clock::Clock,
@@ -53,6 +53,7 @@ pub struct Cluster<M: StateMachine> {
     factory: Arc<dyn Fn() -> M + Send + Sync>,
     hooks: Option<&'static dyn Hooks<M>>,
     wrap: Option<Wrap>,
+    observers: Vec<Arc<dyn Observer>>,
     members: Vec<ReplicaId>,
     slots: Vec<Slot<M>>,
     network: Arc<Network>,
@@ -98,7 +99,14 @@ impl<M: StateMachine> Cluster<M> {
 
     /// The same with settings.
     pub fn builder(n: usize, factory: impl Fn() -> M + Send + Sync + 'static) -> ClusterBuilder<M> {
-        ClusterBuilder { n, factory: Arc::new(factory), hooks: None, config: Config::default(), wrap: None }
+        ClusterBuilder {
+            n,
+            factory: Arc::new(factory),
+            hooks: None,
+            config: Config::default(),
+            wrap: None,
+            observers: Vec::new(),
+        }
     }
 
     /// [`in_process`](Self::in_process) for actors with callbacks: each replica runs those of its own [`VsrServer`].
@@ -267,7 +275,8 @@ impl<M: StateMachine> Cluster<M> {
         let mut builder = Builder::new(id, self.members.iter().copied(), (self.factory)())
             .config(self.config.clone())
             .transport(transport)
-            .storage(slot.storage.clone());
+            .storage(slot.storage.clone())
+            .observers(self.observers.clone());
         builder.hooks = self.hooks;
         builder.place = Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers, start });
         let handle = builder.start().await.map_err(|error| ClusterError::Replica { id, error })?;
@@ -432,6 +441,7 @@ pub struct ClusterBuilder<M: StateMachine> {
     hooks: Option<&'static dyn Hooks<M>>,
     config: Config,
     wrap: Option<Wrap>,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 impl<M: StateMachine> ClusterBuilder<M> {
@@ -456,12 +466,18 @@ impl<M: StateMachine> ClusterBuilder<M> {
         self
     }
 
+    /// Adds a handler of what happens in all replicas. Several are called in the order in which they were added.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
     /// Starts all replicas.
     ///
     /// # Errors
     /// A configuration that breaks a rule, or a number of replicas that is not between 1 and 63.
     pub async fn start(self) -> Result<Cluster<M>, ClusterError> {
-        let Self { n, factory, hooks, config, wrap } = self;
+        let Self { n, factory, hooks, config, wrap, observers } = self;
         config.validate()?;
         let members: Vec<_> = (0..u32::try_from(n).unwrap_or(u32::MAX).min(64)).map(ReplicaId).collect();
         config.core(ReplicaId(0), members.clone(), 0).validate().map_err(crate::ConfigError::Protocol)?;
@@ -478,6 +494,7 @@ impl<M: StateMachine> ClusterBuilder<M> {
             factory,
             hooks,
             wrap,
+            observers,
             network: Arc::new(Network::default()),
             clock: Clock::new(),
             runtime: Runtime::current(),

@@ -5,7 +5,7 @@
 //! tests; [`Builder`] starts one replica behind a [`Transport`] of your own; [`linearizability`] checks what clients saw.
 //!
 //! The rooms: `replica_task` waits, steps the protocol of [`vsr_core`] and carries its effects out; `client` numbers, sends and
-//! resends requests; `transport` and `storage` are the outside; `observe` is the only place that knows tracing and metrics.
+//! resends requests; `transport` and `storage` are the outside; [`observe`] is the only place that knows tracing and metrics.
 #![deny(missing_docs)]
 
 mod builder;
@@ -23,7 +23,7 @@ mod error;
 mod handle;
 pub mod linearizability;
 mod machine;
-mod observe;
+pub mod observe;
 mod read;
 mod replica_task;
 mod replies;
@@ -43,6 +43,7 @@ pub use config::{ClientConfig, Config, ConfigError, Mailboxes};
 pub use dump::{Callbacks, Depths, Dump};
 pub use error::{ClusterError, Outcome, ReplicaError, RequestError};
 pub use handle::Handle;
+pub use observe::{Observer, Record};
 pub use read::{Stale, Token};
 pub use replies::{InProcessReplies, Replies, ReplyTo, Waiting};
 pub use server::{
@@ -63,8 +64,8 @@ pub use vsr_core::{
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        Client, Cluster, Commit, Context, HandleCall, HandleCast, HandleInfo, Next, ReplyToken, Snapshot,
-        StateMachine, Stop, VsrServer,
+        Client, Cluster, Commit, Context, HandleCall, HandleCast, HandleInfo, Next, Record, ReplyToken,
+        Snapshot, StateMachine, Stop, VsrServer,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -8,7 +8,7 @@ use crate::{
     control::{Control, Pause},
     door::{DoorKeeper, Submission},
     machine::{Machine, called, caught},
-    observe::Observer,
+    observe::Telemetry,
     read::{ReadJob, Readers},
     seat::{depths, next},
     server::Host,
@@ -57,7 +57,7 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) waiters: Waiters<M::Reply>,
     pub(crate) readers: Readers<M>,
     pub(crate) door: DoorKeeper<M>,
-    pub(crate) observer: Observer,
+    pub(crate) telemetry: Telemetry,
     pub(crate) clock: Clock,
     pub(crate) pause: Arc<Pause>,
     pub(crate) config: Config,
@@ -122,7 +122,7 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
     if let Some(host) = &mut task.host {
         host.terminate(task.machine.state_mut(), ended.as_ref().err()).await;
     }
-    task.observer.ended(ended.as_ref().err());
+    task.telemetry.ended(ended.as_ref().err());
     // It holds values of the user, whose `Drop` may panic: that must not hide why the replica ended.
     let dropped = called("drop", || drop(task));
     publisher.end(match ended.and(dropped) {
@@ -133,7 +133,7 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
 
 impl<M: StateMachine> ReplicaTask<M> {
     async fn work(&mut self, publisher: &Publisher) -> Result<(), ReplicaError> {
-        self.observer.status(&self.core.status());
+        self.telemetry.started(&self.core);
         // The effects of the start.
         let mut go_on = self.guarded(|task| {
             let now = task.clock.now();
@@ -142,6 +142,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         })?;
         loop {
             self.show(publisher);
+            self.telemetry.check()?;
             if !go_on {
                 return Ok(());
             }
@@ -225,7 +226,8 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.core.step(now, taken, &mut self.effects);
         }
         let mut peers = std::mem::take(&mut self.lanes.peers);
-        let mut heard = peers.len();
+        let messages = peers.len();
+        let mut heard = messages;
         for message in peers.drain(..) {
             self.core.step(now, Input::Message(message), &mut self.effects);
         }
@@ -244,6 +246,8 @@ impl<M: StateMachine> ReplicaTask<M> {
         self.lanes.clients = clients;
         heard += self.take_reads(now);
         self.lanes.crowded = heard > 1;
+        let waiting = || self.mailbox.clients.len();
+        self.telemetry.mailbox_taken(&self.core, messages, taken, heard - messages - taken, waiting);
         let go_on = self.settle(now)?;
         self.serve_stale();
         self.call_back(now)?;
@@ -253,7 +257,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     /// Runs the actor's callbacks that are due: behind everything else, when the state is that of the op that the protocol calls applied.
     fn call_back(&mut self, now: Now) -> Result<(), ReplicaError> {
         let Some(host) = &mut self.host else { return Ok(()) };
-        host.run(self.machine.state_mut(), now.monotonic, self.core.status(), &mut self.observer)?;
+        host.run(self.machine.state_mut(), now.monotonic, self.core.status(), &mut self.telemetry)?;
         if host.wants_to_stop() && self.lanes.leaving.is_none() {
             self.leave(now, true);
         }
@@ -304,8 +308,13 @@ impl<M: StateMachine> ReplicaTask<M> {
             }
             Origin::Request { session, request: number, checksum, .. } => {
                 waiter.take();
-                let waiting = Waiting { request: number, checksum, waiter };
+                if self.telemetry.is_watched() {
+                    self.telemetry.request_started(&self.core, session, number);
+                }
+                let waiting = Waiting { request: number, checksum, waiter, since: now.monotonic };
                 for outdated in self.waiters.insert(session, waiting) {
+                    let what = (session, outdated.request, outdated.since);
+                    self.telemetry.request_answered(&self.core, what, Some("Evicted"));
                     let told = outdated.waiter.evict();
                     self.tell(told)?;
                 }
@@ -376,11 +385,12 @@ impl<M: StateMachine> ReplicaTask<M> {
                 }
                 Effect::TakeSnapshot { op } => {
                     let frozen = self.machine.freeze()?;
+                    self.telemetry.snapshot_begun(&self.core, op);
                     self.snapshots.write(op, frozen);
                 }
                 Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
                 Effect::InstallSnapshot(snapshot) => self.install(&snapshot)?,
-                Effect::Observe(event) => self.observer.event(&event),
+                Effect::Observe(event) => self.telemetry.event(&self.core, &event),
                 Effect::Stop(reason) => return Err(reason.into()),
             }
         }
@@ -393,9 +403,16 @@ impl<M: StateMachine> ReplicaTask<M> {
 
     /// Applies committed operations; each reply goes to the protocol and to whoever waits for it here.
     fn commit(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
+        let watched = self.telemetry.is_watched();
         for index in range {
-            let reply = self.machine.apply(entry, index)?;
             let op = vsr_core::OpNumber(entry.first().0 + index as u64);
+            let begun = watched.then(|| self.telemetry.operation_started(&self.core, op));
+            let applied = self.machine.apply(entry, index);
+            let reply =
+                applied.inspect_err(|error| self.telemetry.operation_failed(&self.core, op, error))?;
+            if let Some(begun) = begun {
+                self.telemetry.operation_stopped(&self.core, op, begun);
+            }
             self.core.applied(op, self.machine.reply());
             let (Some(reply), Origin::Request { session, request, checksum, .. }) =
                 (reply, entry.origin(index))
@@ -403,8 +420,12 @@ impl<M: StateMachine> ReplicaTask<M> {
                 continue;
             };
             let Some(waiting) = self.waiters.take(session, request) else { continue };
+            let same = waiting.checksum == checksum;
+            if watched || !same {
+                let what = (session, request, waiting.since);
+                self.telemetry.request_answered(&self.core, what, (!same).then_some("Conflict"));
+            }
             if let Some(to) = waiting.waiter.complete(op) {
-                let same = waiting.checksum == checksum;
                 self.reply(to, if same { Ok(reply) } else { Err(RequestError::Conflict) })?;
             }
         }
@@ -425,7 +446,15 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Ok(())
             }
             Asked::Request(session, request) => {
-                let Some(Waiting { waiter, .. }) = self.waiters.take(session, request) else { return Ok(()) };
+                let Some(Waiting { waiter, since, .. }) = self.waiters.take(session, request) else {
+                    return Ok(());
+                };
+                let failed = match &answer {
+                    Answer::Reply(_) => None,
+                    Answer::Refused(refusal) => Some(refusal.name()),
+                    answer => Some(answer.name()),
+                };
+                self.telemetry.request_answered(&self.core, (session, request, since), failed);
                 let reply = match answer {
                     Answer::Reply(bytes) => decode::<M>(bytes)?,
                     Answer::ReplyGone => Err(RequestError::ReplyGone),
@@ -552,7 +581,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     fn show(&mut self, publisher: &Publisher) {
         let status = self.core.status();
         if publisher.publish(status) {
-            self.observer.status(&status);
+            self.telemetry.status(&status);
         }
         if status.status == StatusName::Normal {
             self.door.announce(status.view, status.primary);

@@ -7,7 +7,7 @@ use crate::{
     door::{DoorKeeper, Doors, Submission},
     dump::Depths,
     machine::{Machine, called},
-    observe::Observer,
+    observe::{Observer, Telemetry},
     read::{ReadJob, Readers},
     replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
     server::Host,
@@ -32,6 +32,7 @@ pub(crate) struct Seat<M: StateMachine> {
     /// The lanes behind the door, once it opens.
     pub(crate) clients: mpsc::Sender<Submission<M::Reply>>,
     pub(crate) reads: mpsc::Sender<ReadJob<M>>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) clock: Clock,
     pub(crate) pause: Arc<Pause>,
     /// Which start of this replica it is.
@@ -52,12 +53,13 @@ impl<M: StateMachine> Seat<M> {
         members: Vec<ReplicaId>,
     ) -> Result<ReplicaTask<M>, ReplicaError> {
         let Self { config, machine, host, transport, replies, mut storage, mailbox, .. } = self;
-        let Self { doors, index, clients, reads, clock, pause, start, .. } = self;
+        let Self { doors, index, clients, reads, observers, clock, pause, start, .. } = self;
         let persisted = Persisted::default();
         let restored = storage.open(persisted.clone()).await?;
         let mut effects = Vec::new();
         let core_config = config.core(id, members.clone(), config.seed_of(id, start));
         let core = Replica::start(clock.now(), core_config, restored, &mut effects)?;
+        let telemetry = Telemetry::new(config.group, core.status(), clock, observers);
         Ok(ReplicaTask {
             core,
             machine,
@@ -71,7 +73,7 @@ impl<M: StateMachine> Seat<M> {
             waiters: Waiters::new(config.replicated.sessions_max),
             readers: Readers::default(),
             door: DoorKeeper::open(doors, index, id, clients, reads),
-            observer: Observer::new(config.group, id),
+            telemetry,
             clock,
             pause,
             members,
@@ -111,7 +113,8 @@ impl<M: StateMachine> Seat<M> {
     }
 
     async fn wait(&mut self, id: ReplicaId) -> Result<Called, ReplicaError> {
-        let mut observer = Observer::new(self.config.group, id);
+        let status = Status::not_joined(id);
+        let mut telemetry = Telemetry::new(self.config.group, status, self.clock, self.observers.clone());
         loop {
             let deadline = self.host.as_ref().and_then(Host::deadline).map(|at| self.clock.instant(at));
             let host = &mut self.host;
@@ -139,7 +142,8 @@ impl<M: StateMachine> Seat<M> {
             }
             if let Some(host) = &mut self.host {
                 let now = self.clock.now().monotonic;
-                host.run(self.machine.state_mut(), now, Status::not_joined(id), &mut observer)?;
+                host.run(self.machine.state_mut(), now, status, &mut telemetry)?;
+                telemetry.check()?;
                 if host.wants_to_stop() {
                     return Ok(Called::Leave);
                 }

@@ -2,7 +2,7 @@
 
 use crate::client::Waiter;
 use std::collections::{HashMap, VecDeque};
-use vsr_core::{ClientId, OpNumber, RequestNumber, SessionId};
+use vsr_core::{ClientId, OpNumber, RequestNumber, SessionId, Time};
 
 /// Waiters by session slot and number: found without hashing.
 pub(crate) struct Waiters<R> {
@@ -24,6 +24,8 @@ pub(crate) struct Waiting<R> {
     pub(crate) request: RequestNumber,
     pub(crate) checksum: u64,
     pub(crate) waiter: Waiter<R>,
+    /// When it came.
+    pub(crate) since: Time,
 }
 
 impl<R> Waiters<R> {

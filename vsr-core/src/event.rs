@@ -63,10 +63,10 @@ pub enum Event {
     PrepareOkReceived { from: ReplicaId, op: OpNumber },
     /// Enough replicas have the log up to here.
     QuorumReached { op: OpNumber },
-    /// A heartbeat was sent.
-    CommitSent { commit: OpNumber },
-    /// A heartbeat was received.
-    CommitReceived { from: ReplicaId, commit: OpNumber },
+    /// The commit-number was sent: as a heartbeat, or because a backup's client waits for it.
+    CommitSent { commit: OpNumber, heartbeat: bool },
+    /// The commit-number was received; a fresh one is a sign of life.
+    CommitReceived { from: ReplicaId, commit: OpNumber, fresh: bool },
     /// More is known to be committed.
     CommitAdvanced { from: OpNumber, to: OpNumber },
     /// State was asked for.

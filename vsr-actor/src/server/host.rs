@@ -1,7 +1,7 @@
 //! Where callbacks run: their mailbox, their timers, the work they started, and what they asked for.
 
 use super::{Context, Hooks, Next, Stop, context::Joining};
-use crate::{ReplicaError, StateMachine, dump::Callbacks, machine, observe::Observer};
+use crate::{ReplicaError, StateMachine, dump::Callbacks, machine, observe::Telemetry};
 use std::{
     any::type_name,
     future::{Future, poll_fn},
@@ -146,7 +146,7 @@ impl<M: StateMachine> Host<M> {
         server: &mut M,
         now: Time,
         status: Status,
-        observer: &mut Observer,
+        telemetry: &mut Telemetry,
     ) -> Result<(), ReplicaError> {
         self.context.set_status(status);
         self.collect(now);
@@ -154,20 +154,20 @@ impl<M: StateMachine> Host<M> {
             self.continuing = false;
             let hooks = self.hooks;
             let turn = Turn::new::<()>("handle_continue", |server, ctx| hooks.handle_continue(server, ctx));
-            self.call(turn, server, now, observer)?;
+            self.call(turn, server, now, telemetry)?;
         }
         let mut due = std::mem::take(&mut self.taken).into_iter();
         // One that asks to go on goes on before any other.
         while self.stop.is_none() && !self.continuing {
             let Some(turn) = due.next() else { break };
-            self.call(turn, server, now, observer)?;
+            self.call(turn, server, now, telemetry)?;
         }
         self.taken = due.collect();
         if self.stop.is_none() && self.idle_at.is_some_and(|at| at <= now) {
             self.idle_at = None;
             let hooks = self.hooks;
             let turn = Turn::new::<()>("handle_idle", |server, ctx| hooks.handle_idle(server, ctx));
-            self.call(turn, server, now, observer)?;
+            self.call(turn, server, now, telemetry)?;
         }
         self.failed.take().map_or(Ok(()), Err)
     }
@@ -203,14 +203,14 @@ impl<M: StateMachine> Host<M> {
         turn: Turn<M>,
         server: &mut M,
         now: Time,
-        observer: &mut Observer,
+        telemetry: &mut Telemetry,
     ) -> Result<(), ReplicaError> {
         let Turn { callback, message, run } = turn;
         let began = Instant::now();
         let next = machine::called(callback, || run(server, &mut self.context))?;
         let took = began.elapsed();
         if took > self.slow {
-            observer.callback_slow(callback, message, took);
+            telemetry.callback_slow(callback, message, took);
         }
         self.idle_at = None;
         match next {

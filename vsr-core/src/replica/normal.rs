@@ -302,8 +302,8 @@ impl Replica {
         beat: u64,
     ) -> Result<(), Ignored> {
         self.check_primary(from, view)?;
-        self.heed_primary(from, view, beat)?;
-        self.observe(Event::CommitReceived { from: self.id_of(from), commit });
+        let fresh = self.heed_primary(from, view, beat)?;
+        self.observe(Event::CommitReceived { from: self.id_of(from), commit, fresh });
         if !self.mutated(Mutation::NoHeartbeatAnswer) {
             self.owe_acknowledgement();
         }
@@ -320,8 +320,9 @@ impl Replica {
         if fine { Ok(()) } else { Err(Ignored::NotFromPrimary) }
     }
 
-    /// What every broadcast of a primary means, whatever it holds: a sign of life, or of a view that has started (rule B3).
-    fn heed_primary(&mut self, from: usize, view: ViewNumber, beat: u64) -> Result<(), Ignored> {
+    /// What every broadcast of a primary means, whatever it holds: a sign of life, or of a view that has started (rule B3). Whether
+    /// it is news.
+    fn heed_primary(&mut self, from: usize, view: ViewNumber, beat: u64) -> Result<bool, Ignored> {
         if view < self.view {
             return Err(Ignored::OldView);
         }
@@ -347,7 +348,7 @@ impl Replica {
                 self.cancel_vote();
             }
         }
-        Ok(())
+        Ok(fresh)
     }
 
     fn owe_acknowledgement(&mut self) {
@@ -436,7 +437,7 @@ impl Replica {
             return self.send_vote_again();
         }
         if primary.announced {
-            self.broadcast_commit();
+            self.broadcast_commit(true);
             self.retransmit();
             self.expire_held();
         }
@@ -492,13 +493,13 @@ impl Replica {
         }
     }
 
-    fn broadcast_commit(&mut self) {
+    fn broadcast_commit(&mut self, heartbeat: bool) {
         let commit = if self.mutated(Mutation::HeartbeatWithoutCommit) { OpNumber(0) } else { self.commit };
         let Mode::Primary(primary) = &mut self.mode else { return };
         primary.beat += 1;
         primary.commit_told = self.commit;
         let beat = primary.beat;
-        self.observe(Event::CommitSent { commit });
+        self.observe(Event::CommitSent { commit, heartbeat });
         self.broadcast(&Body::Commit { commit, beat });
     }
 
@@ -508,7 +509,7 @@ impl Replica {
         let untold = primary.commit_told.min(self.commit);
         let waited_for = untold < primary.forwarded_through && !self.mutated(Mutation::NoCommitNudge);
         if untold < self.commit && waited_for && !primary.abdicated {
-            self.broadcast_commit();
+            self.broadcast_commit(false);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Mode, Replica, normal::Backup};
 use crate::{
-    event::{Event, Ignored},
+    event::{Event, Ignored, StatusName},
     id::{Time, ViewNumber},
     message::{Body, DoViewChange, StartView, Suffix},
     mutation::Mutation,
@@ -154,6 +154,10 @@ impl Replica {
         let stale = self.transfer.as_ref().is_some_and(|transfer| transfer.view < view);
         if stale && !self.mutated(Mutation::KeepStaleTransfer) {
             self.transfer = None;
+        }
+        let from = self.mode.name();
+        if from != StatusName::ViewChange {
+            self.observe(Event::StatusChanged { from, to: StatusName::ViewChange });
         }
         let mode = Mode::ViewChange(Box::new(ViewChange::new(self.replicas())));
         let queue = match core::mem::replace(&mut self.mode, mode) {
