@@ -7,3 +7,4 @@ mod scenarios;
 mod seeds;
 mod shrink;
 mod simulation;
+mod transports;

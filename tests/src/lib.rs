@@ -1,5 +1,6 @@
 //! [`Simulation`] tests a state machine of your own: replicas, disks, network and clients are simulated, all that happens is drawn
-//! from a seed, and a failure tells how to see it again. Depend on it without default features, as a dev-dependency.
+//! from a seed, and a failure tells how to see it again. [`transport_conformance`] tests a transport of your own. Depend on this crate
+//! without default features, as a dev-dependency.
 //!
 //! The rest are the tests of the protocol, as a library: a world of simulated replicas, networks, disks and clients; checkers, one
 //! for each property; scenarios that read like stories; and the simulator itself.
@@ -32,6 +33,7 @@ pub mod shrink;
 pub mod simulation;
 pub mod subject;
 pub mod trace;
+pub mod transport_conformance;
 mod user;
 pub mod world;
 

@@ -54,7 +54,7 @@ pub use status::{Health, Status, StatusStream, WatchStatus};
 pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};
 pub use transport::{
     Transport,
-    in_process::{Rule, Verdict},
+    in_process::{InProcessNetwork, Rule, Verdict},
 };
 pub use vsr_core;
 pub use vsr_core::{

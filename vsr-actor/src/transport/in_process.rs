@@ -215,3 +215,58 @@ impl Drop for Rule {
         self.network.remove_rule(self.id);
     }
 }
+
+/// A network for replicas of one process that are started one by one; [`Cluster`](crate::Cluster) has one of its own. Clones are the
+/// same network.
+///
+/// ```
+/// use vsr_actor::{Builder, InProcessNetwork, ReplicaId, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter(i64);
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.0 += add; self.0 }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let network = InProcessNetwork::default();
+/// let ids = [0, 1, 2].map(ReplicaId);
+/// let mut replicas = Vec::new();
+/// let mut pumps = tokio::task::JoinSet::new(); // they end with it
+/// for id in ids {
+///     let (transport, mut arrived) = network.connect(id, 1024);
+///     let replica = Builder::new(id, ids, Counter::default()).transport(transport).start().await?;
+///     replicas.push(replica.clone());
+///     pumps.spawn(async move {
+///         while let Some(message) = arrived.recv().await {
+///             replica.deliver(message);
+///         }
+///     });
+/// }
+/// assert_eq!(replicas[2].client().request(5).await?, 5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct InProcessNetwork(Arc<Network>);
+
+impl InProcessNetwork {
+    /// Connects replica `id`: its way to the others, and what they say to it, to be given to
+    /// [`Handle::deliver`](crate::Handle::deliver). At most `capacity` messages wait; what comes on top is lost. An id that is
+    /// connected already is connected anew, as after a restart: nothing more arrives at its former end.
+    ///
+    /// # Panics
+    /// When `capacity` is zero.
+    pub fn connect(&self, id: ReplicaId, capacity: usize) -> (Box<dyn Transport>, mpsc::Receiver<Message>) {
+        let (lane, arrived) = mpsc::channel(capacity);
+        self.0.connect(id, lane);
+        (Box::new(InProcess::new(id, self.0.clone())), arrived)
+    }
+
+    /// Disconnects replica `id`: what others send to it is lost.
+    pub fn disconnect(&self, id: ReplicaId) {
+        self.0.disconnect(id);
+    }
+}

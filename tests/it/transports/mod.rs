@@ -1,0 +1,5 @@
+//! Transports pass the conformance suite, and those with a fault fail the check that is there for it.
+
+mod bad;
+mod bytes;
+mod in_process;
