@@ -1,6 +1,7 @@
 //! `vsr-test simulate` searches, `vsr-test mutants` proves that the tests are alive, `vsr-test scenario` tells a story;
-//! `vsr-test failover` and `vsr-test bench` measure.
+//! `vsr-test failover` and `vsr-test bench` measure; `vsr-test maelstrom` talks to nodes that are processes.
 
+mod maelstrom;
 mod measure;
 
 use clap::{Parser, Subcommand};
@@ -133,6 +134,15 @@ enum Command {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
         histories: u64,
     },
+    /// Plays Maelstrom to nodes that are processes: clients, latency, partitions, and a check of what was seen.
+    Maelstrom(maelstrom::Arguments),
+    /// Is a broken node of Maelstrom, to see whether that is found.
+    #[command(hide = true)]
+    BrokenNode {
+        /// What is wrong with it.
+        #[arg(value_enum)]
+        broken: maelstrom::Broken,
+    },
     /// Tells a story again and again, with a crash before each effect of each replica.
     Crashes,
     /// Runs scenario files and prints them as they come out.
@@ -173,6 +183,8 @@ fn main() -> ExitCode {
         Command::Linearizability { histories } => printed(linearizability(histories)),
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
         Command::Marks { seeds } => all_marks(seeds),
+        Command::Maelstrom(arguments) => arguments.run(),
+        Command::BrokenNode { broken } => printed(maelstrom::broken_node(broken).map_err(Into::into)),
         Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
