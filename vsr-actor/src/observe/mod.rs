@@ -6,6 +6,8 @@
 mod macros;
 mod meters;
 mod observers;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 mod protocol;
 mod record;
 mod table;

@@ -18,6 +18,13 @@ use tracing::{
     span,
 };
 
+/// Held by each test that tells anything: tracing loses events where one thread tells something for the first time while another
+/// begins to listen.
+pub(super) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ALONE.lock().await
+}
+
 /// An event as somebody heard it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Heard {

@@ -1,6 +1,6 @@
 //! Each event told once, by itself.
 
-use super::{Capture, agree, metrics_fit};
+use super::{Capture, agree, alone, metrics_fit};
 use crate::{
     Config, LogStorage, MemoryStorage, Persisted, ReplicaError,
     clock::Clock,
@@ -113,6 +113,7 @@ fn tell_all(telemetry: &mut Telemetry, core: &Replica) {
 
 #[tokio::test(start_paused = true)]
 async fn every_event_reaches_tracing_metrics_and_observers_with_all_its_fields() {
+    let _alone = alone().await;
     let capture = Capture::default();
     let _subscriber = tracing::subscriber::set_default(capture.clone());
     let recorder = capture.clone();
@@ -156,6 +157,7 @@ async fn every_event_reaches_tracing_metrics_and_observers_with_all_its_fields()
 
 #[tokio::test(start_paused = true)]
 async fn each_of_the_protocols_events_is_told_by_itself() {
+    let _alone = alone().await;
     let capture = Capture::default();
     let clock = Clock::new();
     let core = replica(clock).await;
@@ -170,6 +172,7 @@ async fn each_of_the_protocols_events_is_told_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_view_change_and_a_leadership_are_told_with_their_true_durations() {
+    let _alone = alone().await;
     let capture = Capture::default();
     let _subscriber = tracing::subscriber::set_default(capture.clone());
     let clock = Clock::new();
@@ -195,6 +198,7 @@ async fn a_view_change_and_a_leadership_are_told_with_their_true_durations() {
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_wants_is_not_even_looked_at() {
+    let _alone = alone().await;
     let clock = Clock::new();
     let core = replica(clock).await;
     let group = Config::default().group;

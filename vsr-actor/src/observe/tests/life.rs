@@ -1,6 +1,6 @@
 //! Groups that live through everything, and what they tell of it.
 
-use super::{Capture, agree, metrics_fit};
+use super::{Capture, agree, alone, metrics_fit};
 use crate::{
     Client, Cluster, Config, Record, ReplicaError, ReplicaId, RequestError, Verdict, observe::EVENTS,
     prelude::*,
@@ -177,12 +177,15 @@ const UNSEEN: &[(&str, &str)] = &[
     ("vsr.callback.slow", "a plain state machine has no callbacks of an actor"),
     ("vsr.protocol.request.conflict", "a client of this crate uses no number twice"),
     ("vsr.recovery.digests_differ", "the state machine is deterministic, and no disk changes its state"),
-    ("vsr.snapshot.skipped", "a storage in memory is never late with a snapshot"),
     ("vsr.state_transfer.snapshot_discarded", "nobody damages a snapshot on its way"),
 ];
 
+/// Told if the thread that writes snapshots out is slow, which no clock of a test decides.
+const BY_CHANCE: &str = "vsr.snapshot.skipped";
+
 #[tokio::test(start_paused = true)]
 async fn what_groups_live_through_is_told_as_the_table_says() {
+    let _alone = alone().await;
     let capture = Capture::default();
     let _subscriber = tracing::subscriber::set_default(capture.clone());
     let recorder = capture.clone();
@@ -201,7 +204,8 @@ async fn what_groups_live_through_is_told_as_the_table_says() {
     for heard in capture.observed() {
         *told.get_mut(heard.name).expect("agreed above") += 1;
     }
-    let unseen: Vec<_> = told.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    let unseen = told.iter().filter(|(name, count)| **count == 0 && **name != BY_CHANCE);
+    let unseen: Vec<_> = unseen.map(|(name, _)| *name).collect();
     let explained: Vec<_> = UNSEEN.iter().map(|(name, _)| *name).collect();
     assert_eq!(unseen, explained, "what is not told is explained, and only that");
     // What can be counted is counted right.
@@ -220,6 +224,7 @@ async fn what_groups_live_through_is_told_as_the_table_says() {
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_panics_ends_its_replica_and_is_not_called_again() {
+    let _alone = alone().await;
     let capture = Capture::default();
     let panics = |record: &Record<'_>| assert!(record.name() != "vsr.state_machine.operation.stop", "enough");
     let cluster = Cluster::builder(1, Adder::default).observer(panics).observer(capture.clone());

@@ -4,9 +4,11 @@ mod capture;
 mod direct;
 mod life;
 mod page;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 
 use super::{COMMON_FIELDS, EVENTS, METRICS, MetricKind, Value};
-use capture::Capture;
+use capture::{Capture, alone};
 use std::collections::BTreeSet;
 
 /// What observers, tracing and the table say is the same, event by event.
