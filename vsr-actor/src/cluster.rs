@@ -7,6 +7,7 @@ use crate::{
     client::Preference,
     clock::Clock,
     door::{Doors, doors},
+    machine::called,
     server::{Hooks, hooks_of},
     transport::in_process::{InProcess, Network},
 };
@@ -86,10 +87,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl<M: StateMachine> Cluster<M> {
     /// Starts `n` replicas with the default configuration. `factory` makes the state before the first operation; it is called for
-    /// each start of each replica. Returns when the group has formed, or after a heartbeat time-out: requests wait for it, too.
+    /// each start of each replica, and a panic of it is an error of that start. Returns when the group has formed, or after a heartbeat time-out: requests wait for it, too.
     ///
     /// # Errors
-    /// A number of replicas that is not between 1 and 63.
+    /// A number of replicas that is not between 1 and 63; a factory that panics.
     pub async fn in_process(
         n: usize,
         factory: impl Fn() -> M + Send + Sync + 'static,
@@ -241,7 +242,7 @@ impl<M: StateMachine> Cluster<M> {
     /// Starts a replica again on what its storage holds: after a crash, or after it stopped by itself.
     ///
     /// # Errors
-    /// There is no such replica, it runs, or it cannot start.
+    /// There is no such replica, it runs, or it cannot start: it is down then, and may be tried again.
     pub async fn restart(&self, id: ReplicaId) -> Result<(), ClusterError> {
         let index = self.index_of(id)?;
         let _changing = self.slots[index].changing.lock().await;
@@ -256,7 +257,23 @@ impl<M: StateMachine> Cluster<M> {
             state.starts
         };
         let peers = self.connect(id);
-        self.launch(index, start, peers).await
+        let launched = self.launch(index, start, peers).await;
+        if launched.is_err() {
+            self.network.disconnect(id);
+        }
+        launched
+    }
+
+    /// The handle of a replica that runs; one that does not is [restarted](Self::restart). What a
+    /// [`Supervisor`](crate::Supervisor) needs to keep it alive.
+    ///
+    /// # Errors
+    /// There is no such replica, or it cannot start.
+    pub async fn running(&self, id: ReplicaId) -> Result<Handle<M>, ClusterError> {
+        match self.restart(id).await {
+            Ok(()) | Err(ClusterError::Running { .. }) => self.handle(id),
+            Err(error) => Err(error),
+        }
     }
 
     fn connect(&self, id: ReplicaId) -> PeersLane {
@@ -272,14 +289,16 @@ impl<M: StateMachine> Cluster<M> {
             Some(wrap) => wrap(id, transport),
             None => transport,
         };
-        let mut builder = Builder::new(id, self.members.iter().copied(), (self.factory)())
+        let replica = |error| ClusterError::Replica { id, error };
+        let machine = called("factory", || (self.factory)()).map_err(replica)?;
+        let mut builder = Builder::new(id, self.members.iter().copied(), machine)
             .config(self.config.clone())
             .transport(transport)
             .storage(slot.storage.clone())
             .observers(self.observers.clone());
         builder.hooks = self.hooks;
         builder.place = Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers, start });
-        let handle = builder.start().await.map_err(|error| ClusterError::Replica { id, error })?;
+        let handle = builder.start().await.map_err(replica)?;
         slot.state().handle = Some(handle);
         Ok(())
     }
@@ -475,7 +494,8 @@ impl<M: StateMachine> ClusterBuilder<M> {
     /// Starts all replicas.
     ///
     /// # Errors
-    /// A configuration that breaks a rule, or a number of replicas that is not between 1 and 63.
+    /// A configuration that breaks a rule, a number of replicas that is not between 1 and 63, a factory that panics. Replicas that
+    /// were started before that end.
     pub async fn start(self) -> Result<Cluster<M>, ClusterError> {
         let Self { n, factory, hooks, config, wrap, observers } = self;
         config.validate()?;

@@ -1,5 +1,6 @@
 //! What a replica and its clients are told before they start.
 
+use crate::backoff::Backoff;
 use serde::{Deserialize, Serialize};
 use std::{
     hash::{BuildHasher, RandomState},
@@ -123,6 +124,12 @@ impl Default for ClientConfig {
     }
 }
 
+impl ClientConfig {
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(self.retry_min, self.retry_max, entropy())
+    }
+}
+
 impl Config {
     /// Checks every rule a configuration must keep, before anything starts.
     ///
@@ -223,6 +230,16 @@ pub enum ConfigError {
         retry_min: Duration,
         /// As configured.
         retry_max: Duration,
+    },
+    /// The bounds of a supervisor's back-off do not fit together.
+    #[error(
+        "backoff_min must be positive and at most backoff_max; they are {backoff_min:?} and {backoff_max:?}"
+    )]
+    Backoff {
+        /// As configured.
+        backoff_min: Duration,
+        /// As configured.
+        backoff_max: Duration,
     },
     /// A rule of the protocol.
     #[error(transparent)]

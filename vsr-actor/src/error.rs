@@ -235,6 +235,17 @@ pub enum ReplicaError {
     Aborted,
 }
 
+/// What a [`Supervisor`](crate::Supervisor) is told of a replica of a cluster that did not start.
+impl From<ClusterError> for ReplicaError {
+    fn from(error: ClusterError) -> Self {
+        match error {
+            ClusterError::Replica { error, .. } => error,
+            ClusterError::Config(error) => Self::Config(error),
+            other => Self::Callback { callback: "factory", reason: other.to_string() },
+        }
+    }
+}
+
 /// Why something could not be done with an in-process cluster.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -209,8 +209,13 @@ impl<M: StateMachine> Handle<M> {
 
     /// Ends the task at once, and waits until it is gone.
     pub(crate) async fn crash(&self) {
-        self.inner.task.abort();
+        self.abort();
         let _ = self.join().await;
+    }
+
+    /// Ends the task at once; it may take a moment until it is gone.
+    pub(crate) fn abort(&self) {
+        self.inner.task.abort();
     }
 
     pub(crate) fn pause(&self) -> &Pause {

@@ -8,6 +8,7 @@
 //! resends requests; `transport` and `storage` are the outside; [`observe`] is the only place that knows tracing and metrics.
 #![deny(missing_docs)]
 
+mod backoff;
 mod builder;
 mod callbacks;
 mod changes;
@@ -32,6 +33,7 @@ mod server;
 mod snapshots;
 mod status;
 mod storage;
+mod supervisor;
 mod transport;
 mod waiters;
 
@@ -52,6 +54,9 @@ pub use server::{
 };
 pub use status::{Health, Status, StatusStream, WatchStatus};
 pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};
+pub use supervisor::{
+    Child, Handles, Restart, Supervisor, SupervisorBuilder, SupervisorConfig, SupervisorError,
+};
 pub use transport::{
     Transport,
     in_process::{InProcessNetwork, Rule, Verdict},

@@ -3,7 +3,10 @@
 use crate::{Commit, Frozen, Payload, ReplicaError, StateMachine};
 use std::{
     any::Any,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
 };
 use vsr_core::Entry;
 
@@ -89,6 +92,16 @@ pub(crate) fn called<T>(callback: &'static str, code: impl FnOnce() -> T) -> Res
 /// Runs code and turns a panic into its message. Whatever the code touched must not be used after that.
 pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(message)
+}
+
+/// The same for a future: polled to its end or its panic.
+pub(crate) async fn caught_future<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(future);
+    poll_fn(|context| match caught(|| future.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(reason) => Poll::Ready(Err(reason)),
+    })
+    .await
 }
 
 /// What a panic said.

@@ -2,12 +2,12 @@
 
 use super::{
     PrimaryHint,
-    backoff::Backoff,
     queue::{Left, after},
     session::{Lane, Pumped, Session, Told},
 };
 use crate::{
     ClientConfig, ReplyTo, StateMachine,
+    backoff::Backoff,
     control::Control,
     door::{DoorsView, Submission, latest},
 };
@@ -102,7 +102,7 @@ impl<M: StateMachine> Driver<M> {
             return_after: config.retry_max.saturating_mul(RETURN_AFTER),
             home_view: None,
             followed: None,
-            backoff: Backoff::new(config),
+            backoff: config.backoff(),
             fruitless: 0,
             last_sign: Instant::now(),
             custom,

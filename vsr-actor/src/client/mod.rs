@@ -1,6 +1,5 @@
 //! The client's face: requests go in, replies come out; numbers, retries, failover and deadlines are its own business.
 
-mod backoff;
 mod driver;
 mod hint;
 mod kept;

@@ -1,6 +1,6 @@
 //! Reads: run at one replica after the other until one has served them. They change nothing, so they are simply run again.
 
-use super::{Client, backoff::Backoff, driver::next_open, queue::after};
+use super::{Client, driver::next_open, queue::after};
 use crate::{
     ClientConfig, Outcome, RequestError, Stale, StateMachine, Token,
     door::{Door, DoorsView},
@@ -123,7 +123,7 @@ impl<M: StateMachine> Client<M> {
         let deadline = after(begun, self.deadline);
         let session = &self.shared.session;
         let mut doors = self.way.doors.clone();
-        let mut backoff = Backoff::new(self.way.config);
+        let mut backoff = self.way.config.backoff();
         let (mut last, mut refusal) = (None, None);
         loop {
             let found = self.way.choose(&doors.borrow_and_update(), session.home(), last);

@@ -2,7 +2,6 @@
 //! own making has one.
 
 use super::{
-    backoff::Backoff,
     queue::after,
     session::{Pumped, Session},
     waiter::Waiter,
@@ -129,7 +128,7 @@ fn a_time_too_far_to_be_counted_is_late_enough() {
     assert!(after(now, Duration::MAX) > now + Duration::from_secs(86_400 * 365));
     let mut config = ClientConfig::default();
     (config.retry_min, config.retry_max) = (Duration::MAX, Duration::MAX);
-    let mut backoff = Backoff::new(config);
+    let mut backoff = config.backoff();
     backoff.grow();
     assert!(backoff.wait() >= Duration::MAX / 2);
 }

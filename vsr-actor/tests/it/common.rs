@@ -70,6 +70,18 @@ pub(crate) async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
+/// Waits until as many tasks are left: what was aborted is gone after a few turns of the runtime.
+pub(crate) async fn until_tasks_are(wanted: usize) {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    for _ in 0..1000 {
+        if metrics.num_alive_tasks() == wanted {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("{} tasks are left, {wanted} were there before", metrics.num_alive_tasks());
+}
+
 /// The journal as a sequential model: adds an item, or shows all.
 pub(crate) struct Spec;
 

@@ -17,5 +17,6 @@ mod restarts;
 mod server;
 mod snapshots;
 mod statuses;
+mod supervisor;
 mod ticks;
 mod traces;
