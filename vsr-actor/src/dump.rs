@@ -1,6 +1,10 @@
 //! Everything a replica can tell about itself, for tests and for people who look for a fault.
 
-use crate::ReplicaError;
+use crate::{
+    ReplicaError, StateMachine,
+    replica_task::{Mailbox, ReplicaTask},
+    server::Host,
+};
 use serde::Serialize;
 use vsr_core::{ClusterId, GroupId, ReplicaId, Status};
 
@@ -61,4 +65,32 @@ pub struct Callbacks {
 /// What asks for a dump gets if the replica is gone.
 pub(crate) fn gone(ended: Result<(), ReplicaError>) -> ReplicaError {
     ended.err().unwrap_or(ReplicaError::Aborted)
+}
+
+pub(crate) fn depths<M: StateMachine>(mailbox: &Mailbox<M>, host: Option<&Host<M>>) -> Depths {
+    Depths {
+        control: mailbox.control.len(),
+        peers: mailbox.peers.len(),
+        clients: mailbox.clients.len(),
+        reads: mailbox.reads.len(),
+        calls: host.map_or(0, Host::waiting),
+    }
+}
+
+impl<M: StateMachine> ReplicaTask<M> {
+    pub(crate) fn dump(&self) -> Dump {
+        Dump {
+            cluster: self.config.cluster,
+            group: self.config.group,
+            members: self.members.clone(),
+            protocol: self.core.status(),
+            mailboxes: depths(&self.mailbox, self.host.as_ref()),
+            waiting_requests: self.waiters.requests().len(),
+            waiting_registrations: self.waiters.registrations().len(),
+            waiting_reads: self.readers.len(),
+            pending_writes: self.lanes.written.sequence - self.lanes.durable.min(self.lanes.written.sequence),
+            writing_snapshot: self.snapshots.is_writing(),
+            callbacks: self.host.as_ref().map(Host::dump),
+        }
+    }
 }

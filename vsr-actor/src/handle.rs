@@ -96,6 +96,7 @@ impl<M: StateMachine> Handle<M> {
     /// Hands in a message of another replica, for transports of the user's own. Never waits: when the mailbox is full the message is
     /// dropped, as a network would, and the protocol repairs it. Any message may be handed in, whoever made it: the protocol ignores
     /// what is damaged, old, or not meant for this replica.
+    #[doc(alias = "vsr_send")]
     pub fn deliver(&self, message: Message) {
         let _ = self.inner.peers.try_send(message);
     }

@@ -22,6 +22,7 @@ mod dump;
 mod entrance;
 mod error;
 mod handle;
+mod leaving;
 pub mod linearizability;
 mod machine;
 pub mod observe;

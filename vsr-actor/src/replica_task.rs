@@ -1,23 +1,24 @@
 //! One replica: wait, step, carry out. Nothing else happens here, and nothing here waits for a peer, a client or a disk.
 
 use crate::{
-    AlreadyRunning, Config, Dump, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
+    AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
     Transport,
     client::{Told, Waiter},
     clock::Clock,
     control::{Control, Pause},
     door::{DoorKeeper, Submission},
+    leaving::Leaving,
     machine::{Machine, called, caught},
     observe::Telemetry,
     read::{ReadJob, Readers},
-    seat::{depths, next},
+    seat::next,
     server::Host,
     snapshots::Snapshots,
     status::{Health, Publisher},
     storage::Appended,
     waiters::{Waiters, Waiting},
 };
-use std::{ops::Range, pin::Pin, sync::Arc, time::Duration};
+use std::{any::type_name, ops::Range, pin::Pin, sync::Arc};
 use tokio::{
     sync::mpsc,
     task::yield_now,
@@ -25,7 +26,7 @@ use tokio::{
 };
 use vsr_core::{
     Answer, Asked, Effect, Entry, Input, Lookup, Message, Now, Origin, Refusal, Replica, ReplicaId,
-    SessionId, Snapshot, StatusName, Time, ViewNumber, WriteId,
+    SessionId, Snapshot, StatusName, Time, WriteId,
 };
 
 /// The lanes into the task.
@@ -81,14 +82,9 @@ pub(crate) struct Lanes<M: StateMachine> {
     /// The last turn had more than one message: others are likely to be on their way.
     crowded: bool,
     /// The latest write that was handed to the storage, and the latest one the protocol knows to be durable.
-    written: WriteId,
-    durable: u64,
-    leaving: Option<Leaving>,
-}
-
-struct Leaving {
-    from: ViewNumber,
-    until: Time,
+    pub(crate) written: WriteId,
+    pub(crate) durable: u64,
+    pub(crate) leaving: Option<Leaving>,
 }
 
 impl<M: StateMachine> Default for Lanes<M> {
@@ -362,7 +358,9 @@ impl<M: StateMachine> ReplicaTask<M> {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Send { to, message } => self.send(to, message)?,
+                Effect::Send { to, message } => {
+                    self.timed("send_vsr", "Message", |task| task.send(to, message))?;
+                }
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
@@ -371,7 +369,10 @@ impl<M: StateMachine> ReplicaTask<M> {
                         self.follow_ups.push(Input::Persisted(id));
                     }
                 }
-                Effect::Commit { entry, range } => self.commit(&entry, range)?,
+                Effect::Commit { entry, range } => {
+                    let operation = type_name::<M::Operation>();
+                    self.timed("handle_commit", operation, |task| task.commit(&entry, range))?;
+                }
                 Effect::Answer { of, answer } => self.answer(of, answer)?,
                 Effect::Read { id, at } => {
                     if let Some(job) = self.readers.take(id) {
@@ -384,12 +385,14 @@ impl<M: StateMachine> ReplicaTask<M> {
                     }
                 }
                 Effect::TakeSnapshot { op } => {
-                    let frozen = self.machine.freeze()?;
+                    let frozen = self.timed("snapshot", type_name::<M>(), |task| task.machine.freeze())?;
                     self.telemetry.snapshot_begun(&self.core, op);
                     self.snapshots.write(op, frozen);
                 }
                 Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
-                Effect::InstallSnapshot(snapshot) => self.install(&snapshot)?,
+                Effect::InstallSnapshot(snapshot) => {
+                    self.timed("restore", type_name::<M>(), |task| task.install(&snapshot))?;
+                }
                 Effect::Observe(event) => self.telemetry.event(&self.core, &event),
                 Effect::Stop(reason) => return Err(reason.into()),
             }
@@ -399,6 +402,22 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.follow_ups.push(Input::NextTick(next));
         }
         Ok(())
+    }
+
+    /// Runs code of the user, and reports it if it took too long: it kept the replica from its heartbeats.
+    fn timed<T>(
+        &mut self,
+        callback: &'static str,
+        of: &'static str,
+        code: impl FnOnce(&mut Self) -> Result<T, ReplicaError>,
+    ) -> Result<T, ReplicaError> {
+        let began = std::time::Instant::now();
+        let result = code(self);
+        let took = began.elapsed();
+        if took > self.config.slow_callback {
+            self.telemetry.callback_slow(callback, of, took);
+        }
+        result
     }
 
     /// Applies committed operations; each reply goes to the protocol and to whoever waits for it here.
@@ -531,50 +550,6 @@ impl<M: StateMachine> ReplicaTask<M> {
             None => transport.send_vsr(to, message),
             Some(host) => host.hooks().send_vsr(machine.state_mut(), to, message, &mut **transport),
         })
-    }
-
-    fn dump(&self) -> Dump {
-        Dump {
-            cluster: self.config.cluster,
-            group: self.config.group,
-            members: self.members.clone(),
-            protocol: self.core.status(),
-            mailboxes: depths(&self.mailbox, self.host.as_ref()),
-            waiting_requests: self.waiters.requests().len(),
-            waiting_registrations: self.waiters.registrations().len(),
-            waiting_reads: self.readers.len(),
-            pending_writes: self.lanes.written.sequence - self.lanes.durable.min(self.lanes.written.sequence),
-            writing_snapshot: self.snapshots.is_writing(),
-            callbacks: self.host.as_ref().map(Host::dump),
-        }
-    }
-
-    /// Begins to end.
-    fn leave(&mut self, now: Now, hand_over: bool) {
-        let status = self.core.status();
-        if let Some(leaving) = &mut self.lanes.leaving {
-            // It is on its way out; only somebody in a hurry changes that.
-            if !hand_over {
-                leaving.until = now.monotonic;
-            }
-            return;
-        }
-        let others = status.replicas > 1;
-        let wait = if hand_over && others && status.is_primary && status.status == StatusName::Normal {
-            self.core.step(now, Input::Leave, &mut self.effects);
-            self.config.heartbeat_timeout * 2
-        } else {
-            Duration::ZERO
-        };
-        self.lanes.leaving = Some(Leaving { from: status.view, until: now.monotonic.after(wait) });
-    }
-
-    fn has_left(&self, now: Now) -> bool {
-        let Some(leaving) = &self.lanes.leaving else { return false };
-        let status = self.core.status();
-        let taken_over =
-            status.status == StatusName::Normal && status.view > leaving.from && !status.is_primary;
-        taken_over || leaving.until <= now.monotonic
     }
 
     /// Shows the turn's result to those who watch, and a view that started to the clients.

@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     control::{Control, Done, Pause},
     door::{DoorKeeper, Doors, Submission},
-    dump::Depths,
+    dump::depths,
     machine::{Machine, called},
     observe::{Observer, Telemetry},
     read::{ReadJob, Readers},
@@ -86,16 +86,16 @@ impl<M: StateMachine> Seat<M> {
 
     /// Runs the callbacks until the replica is told its group; then it joins and runs.
     pub(crate) async fn wait_and_run(mut self, id: ReplicaId, publisher: Publisher) {
-        let called = self.wait(id).await;
-        let (id, members, done) = match called {
+        let waited = self.wait(id).await;
+        let (id, members, done) = match waited {
             Ok(Called::Join(id, members, done)) => (id, members, done),
             ended => {
                 let ended = ended.map(|_| ());
                 if let Some(host) = &mut self.host {
                     host.terminate(self.machine.state_mut(), ended.as_ref().err()).await;
                 }
-                drop(self);
-                publisher.end(ended.map_or_else(Health::Failed, |()| Health::Stopped));
+                let dropped = called("drop", || drop(self));
+                publisher.end(ended.and(dropped).map_or_else(Health::Failed, |()| Health::Stopped));
                 return;
             }
         };
@@ -197,15 +197,5 @@ pub(crate) async fn next<M: StateMachine>(host: &mut Option<Host<M>>) {
     match host {
         Some(host) => host.next().await,
         None => pending().await,
-    }
-}
-
-pub(crate) fn depths<M: StateMachine>(mailbox: &Mailbox<M>, host: Option<&Host<M>>) -> Depths {
-    Depths {
-        control: mailbox.control.len(),
-        peers: mailbox.peers.len(),
-        clients: mailbox.clients.len(),
-        reads: mailbox.reads.len(),
-        calls: host.map_or(0, Host::waiting),
     }
 }

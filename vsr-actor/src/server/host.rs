@@ -4,7 +4,7 @@ use super::{Context, Hooks, Next, Stop, context::Joining};
 use crate::{ReplicaError, StateMachine, dump::Callbacks, machine, observe::Telemetry};
 use std::{
     any::type_name,
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     pin::pin,
     time::{Duration, Instant},
 };
@@ -120,6 +120,9 @@ impl<M: StateMachine> Host<M> {
 
     /// Waits for a message or for the result of spawned work. Cancel-safe: both stay here.
     pub(crate) async fn next(&mut self) {
+        if self.stop.is_some() {
+            return pending().await;
+        }
         let Self { mailbox, taken, context, .. } = self;
         let done = tokio::select! {
             biased;
@@ -131,6 +134,10 @@ impl<M: StateMachine> Host<M> {
 
     /// When there is something to do that no message brings.
     pub(crate) fn deadline(&self) -> Option<Time> {
+        if self.stop.is_some() {
+            // Nothing is handled any more.
+            return None;
+        }
         if self.continuing || !self.taken.is_empty() {
             return Some(Time(0));
         }
@@ -148,6 +155,9 @@ impl<M: StateMachine> Host<M> {
         status: Status,
         telemetry: &mut Telemetry,
     ) -> Result<(), ReplicaError> {
+        if self.stop.is_some() {
+            return Ok(());
+        }
         self.context.set_status(status);
         self.collect(now);
         if self.continuing {

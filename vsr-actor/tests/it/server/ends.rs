@@ -115,6 +115,25 @@ async fn an_actor_that_stops_itself_hands_over_and_ends_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_actor_that_stops_itself_handles_nothing_more_and_waits_for_its_successor_in_peace() {
+    let (cluster, diary) = desks(3).await;
+    let handle = primary(&cluster).await;
+    cluster.isolate(handle.id()).expect("it exists");
+    let desk = handle.server();
+    cluster.pause(handle.id()).expect("it runs");
+    desk.cast(End(Stop::Normal)).await.expect("it runs");
+    let behind = tokio::spawn(async move { desk.call(Peek).await });
+    tokio::task::yield_now().await;
+    cluster.resume(handle.id()).expect("it runs");
+    let began = tokio::time::Instant::now();
+    handle.join().await.expect("no failure");
+    // A replica that spun meanwhile would have stopped the paused clock.
+    assert_eq!(began.elapsed().as_millis(), 2 * Config::default().heartbeat_timeout.as_millis());
+    assert_eq!(behind.await.expect("no panic"), Err(CallError::Stopped), "it was not handled");
+    diary.until("terminate: its work is done", 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_actor_that_says_it_failed_ends_with_its_reason() {
     let (cluster, diary) = desks(3).await;
     let handle = primary(&cluster).await;
