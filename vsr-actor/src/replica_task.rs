@@ -116,7 +116,7 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
     let Run { publisher, mut task } = run;
     let ended = task.work(&publisher).await;
     if let Some(host) = &mut task.host {
-        host.terminate(task.machine.state_mut(), ended.as_ref().err()).await;
+        host.terminate(task.machine.state_mut(), ended.as_ref().err(), &mut task.telemetry).await;
     }
     task.telemetry.ended(ended.as_ref().err());
     // It holds values of the user, whose `Drop` may panic: that must not hide why the replica ended.

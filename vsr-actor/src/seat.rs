@@ -17,7 +17,7 @@ use crate::{
 };
 use std::{future::pending, sync::Arc};
 use tokio::{sync::mpsc, time::sleep_until};
-use vsr_core::{Replica, ReplicaId, Status};
+use vsr_core::{Effect, Replica, ReplicaId, Status};
 
 pub(crate) struct Seat<M: StateMachine> {
     pub(crate) config: Config,
@@ -39,6 +39,13 @@ pub(crate) struct Seat<M: StateMachine> {
     pub(crate) start: u64,
 }
 
+/// A replica of the protocol on what its storage held.
+struct Opened {
+    core: Replica,
+    persisted: Persisted,
+    effects: Vec<Effect>,
+}
+
 /// What ends the wait.
 enum Called {
     Join(ReplicaId, Vec<ReplicaId>, Done),
@@ -46,21 +53,37 @@ enum Called {
 }
 
 impl<M: StateMachine> Seat<M> {
-    /// Opens the storage and takes its place in the group.
+    /// Opens the storage and takes its place in the group. If it cannot, the actor has its last word.
     pub(crate) async fn join(
-        self,
+        mut self,
         id: ReplicaId,
         members: Vec<ReplicaId>,
     ) -> Result<ReplicaTask<M>, ReplicaError> {
-        let Self { config, machine, host, transport, replies, mut storage, mailbox, .. } = self;
-        let Self { doors, index, clients, reads, observers, clock, pause, start, .. } = self;
+        match self.open(id, &members).await {
+            Ok(opened) => Ok(self.sit(id, members, opened)),
+            Err(error) => {
+                let mut telemetry = self.telemetry(id);
+                self.terminate(Some(&error), &mut telemetry).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn open(&mut self, id: ReplicaId, members: &[ReplicaId]) -> Result<Opened, ReplicaError> {
         let persisted = Persisted::default();
-        let restored = storage.open(persisted.clone()).await?;
+        let restored = self.storage.open(persisted.clone()).await?;
         let mut effects = Vec::new();
-        let core_config = config.core(id, members.clone(), config.seed_of(id, start));
-        let core = Replica::start(clock.now(), core_config, restored, &mut effects)?;
+        let config = self.config.core(id, members.to_vec(), self.config.seed_of(id, self.start));
+        let core = Replica::start(self.clock.now(), config, restored, &mut effects)?;
+        Ok(Opened { core, persisted, effects })
+    }
+
+    fn sit(self, id: ReplicaId, members: Vec<ReplicaId>, opened: Opened) -> ReplicaTask<M> {
+        let Opened { core, persisted, effects } = opened;
+        let Self { config, machine, host, transport, replies, storage, mailbox, .. } = self;
+        let Self { doors, index, clients, reads, clock, pause, observers, .. } = self;
         let telemetry = Telemetry::new(config.group, core.status(), clock, observers);
-        Ok(ReplicaTask {
+        ReplicaTask {
             core,
             machine,
             host,
@@ -81,19 +104,27 @@ impl<M: StateMachine> Seat<M> {
             effects,
             follow_ups: Vec::new(),
             config,
-        })
+        }
+    }
+
+    fn telemetry(&self, id: ReplicaId) -> Telemetry {
+        Telemetry::new(self.config.group, Status::not_joined(id), self.clock, self.observers.clone())
+    }
+
+    async fn terminate(&mut self, error: Option<&ReplicaError>, telemetry: &mut Telemetry) {
+        if let Some(host) = &mut self.host {
+            host.terminate(self.machine.state_mut(), error, telemetry).await;
+        }
     }
 
     /// Runs the callbacks until the replica is told its group; then it joins and runs.
     pub(crate) async fn wait_and_run(mut self, id: ReplicaId, publisher: Publisher) {
-        let waited = self.wait(id).await;
-        let (id, members, done) = match waited {
+        let mut telemetry = self.telemetry(id);
+        let (id, members, done) = match self.wait(id, &mut telemetry).await {
             Ok(Called::Join(id, members, done)) => (id, members, done),
             ended => {
                 let ended = ended.map(|_| ());
-                if let Some(host) = &mut self.host {
-                    host.terminate(self.machine.state_mut(), ended.as_ref().err()).await;
-                }
+                self.terminate(ended.as_ref().err(), &mut telemetry).await;
                 let dropped = called("drop", || drop(self));
                 publisher.end(ended.and(dropped).map_or_else(Health::Failed, |()| Health::Stopped));
                 return;
@@ -112,9 +143,8 @@ impl<M: StateMachine> Seat<M> {
         }
     }
 
-    async fn wait(&mut self, id: ReplicaId) -> Result<Called, ReplicaError> {
+    async fn wait(&mut self, id: ReplicaId, telemetry: &mut Telemetry) -> Result<Called, ReplicaError> {
         let status = Status::not_joined(id);
-        let mut telemetry = Telemetry::new(self.config.group, status, self.clock, self.observers.clone());
         loop {
             let deadline = self.host.as_ref().and_then(Host::deadline).map(|at| self.clock.instant(at));
             let host = &mut self.host;
@@ -142,7 +172,7 @@ impl<M: StateMachine> Seat<M> {
             }
             if let Some(host) = &mut self.host {
                 let now = self.clock.now().monotonic;
-                host.run(self.machine.state_mut(), now, status, &mut telemetry)?;
+                host.run(self.machine.state_mut(), now, status, telemetry)?;
                 telemetry.check()?;
                 if host.wants_to_stop() {
                     return Ok(Called::Leave);

@@ -241,7 +241,12 @@ impl<M: StateMachine> Host<M> {
 
     /// The end: messages that wait are dropped, so that their callers hear of it; work under way is aborted and waited for; then
     /// `terminate` has the last word.
-    pub(crate) async fn terminate(&mut self, server: &mut M, error: Option<&ReplicaError>) {
+    pub(crate) async fn terminate(
+        &mut self,
+        server: &mut M,
+        error: Option<&ReplicaError>,
+        telemetry: &mut Telemetry,
+    ) {
         let why = match (error, self.stop.take()) {
             (Some(error), _) => Stop::because(error),
             (None, Some(stop)) => stop,
@@ -255,7 +260,7 @@ impl<M: StateMachine> Host<M> {
             unpanicked(self.hooks.terminate(server, &why)).await
         };
         if timeout(self.terminate_timeout, last).await.is_err() {
-            tracing::warn!(target: "vsr", "terminate took too long and was dropped");
+            telemetry.callback_slow("terminate", type_name::<M>(), self.terminate_timeout);
         }
     }
 }

@@ -80,9 +80,11 @@ async fn a_storage_of_another_replica_ends_it_with_the_reason() {
     let other = other.start().await.expect("it starts");
     other.client().request(Ask::Add(1)).await.expect("a group of one");
     other.shutdown().await.expect("an orderly end");
-    let handle = waiting(&Diary::default()).await;
+    let diary = Diary::default();
+    let handle = waiting(&diary).await;
     handle.set_log(storage).await.expect("it has not joined");
     let error = handle.set_cluster(ME, [ME]).await.expect_err("it is another's");
+    diary.until(&format!("terminate: {error}"), 1).await;
     assert!(matches!(error, ReplicaError::Start(_)), "{error}");
     assert!(handle.join().await.is_err(), "{:?}", handle.status());
     let error = handle.set_cluster(ME, [ME]).await.expect_err("it has ended");

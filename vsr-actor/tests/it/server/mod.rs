@@ -5,4 +5,5 @@ mod desk;
 mod ends;
 mod joining;
 mod overrides;
+mod slow;
 mod time;
