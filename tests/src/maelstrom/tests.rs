@@ -1,5 +1,7 @@
 //! The runner itself, in virtual time: it accepts nodes that are right, and finds those that are not.
 
+mod real;
+
 use super::*;
 use planted::Node;
 
