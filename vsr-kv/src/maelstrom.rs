@@ -3,6 +3,8 @@
 //! It serves the workloads `echo` and `lin-kv` on a group of replicas whose messages travel as such lines, too: a transport of its
 //! own, in which `send_vsr` writes a line to a peer and `send_reply` one to a client. `docs/maelstrom.md` tells how to run it.
 
+#[cfg(test)]
+mod conformance;
 mod envelope;
 mod fault;
 mod lines;

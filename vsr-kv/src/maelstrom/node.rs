@@ -25,9 +25,9 @@ const ANSWERS_MAX: usize = 2048;
 /// the output, while peers' messages wait in the input behind it.
 const ANSWERS_AT_ONCE: usize = 64;
 /// Messages to peers that are not out yet.
-const PEERS_MAX: usize = 1024;
+pub(super) const PEERS_MAX: usize = 1024;
 /// Bytes of a line. The largest message of a replica has 32 MiB, and a third more in base64.
-const LINE_BYTES_MAX: usize = 64 << 20;
+pub(super) const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Why a node ended before its input did.
 #[derive(Debug, thiserror::Error)]
