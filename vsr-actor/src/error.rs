@@ -45,7 +45,8 @@ pub enum RequestError {
     Deadline {
         /// How long the request waited.
         waited: Duration,
-        /// Which request it is.
+        /// Which request it is, to the client that sent it. One that a replica sent for others ([`Handle::submit`](crate::Handle::submit),
+        /// [`Context::request`](crate::Context::request)) cannot be resolved.
         request: RequestId,
     },
     /// The session of the request was evicted while it was under way. It may have been executed.

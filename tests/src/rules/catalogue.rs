@@ -93,7 +93,10 @@ pub const RULES: &[Rule] = &[
     rule("H6", "Replies are part of the replicated state."),
     rule("H7", "An evicted session stays dead, whoever has its place."),
     rule("H8", "A time-out means: unknown.")
-        .also(&["vsr-actor/tests/it/outcomes.rs: an_unknown_request_is_executed_once_when_the_network_heals"]),
+        .also(&[
+            "vsr-actor/tests/it/outcomes.rs: an_unknown_request_is_executed_once_when_the_network_heals",
+            "vsr-actor/tests/it/resolve.rs: what_a_partition_left_unknown_is_known_when_it_heals",
+        ]),
     rule("H9", "The trace of a request's caller goes with it into the log, whichever replica took it, and changes nothing else."),
     later("I", "Reconfiguration.", "not built; the epoch is in every message and record"),
     // Decisions of this project.

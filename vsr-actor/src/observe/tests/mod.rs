@@ -6,6 +6,7 @@ mod life;
 mod page;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+mod supervision;
 
 use super::{COMMON_FIELDS, EVENTS, METRICS, MetricKind, Value};
 use capture::{Capture, alone};
