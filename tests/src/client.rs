@@ -5,7 +5,10 @@ use crate::{
     host::Heard,
 };
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 use vsr_core::{
     Answer, Asked, ClientId, OpNumber, Origin, Refusal, Request, RequestNumber, SessionId, TraceContext,
     checksum,
@@ -134,7 +137,7 @@ impl Client {
         let checksum = checksum(&pending.operation);
         let acked_below = RequestNumber(self.acked_below.unwrap_or(self.first));
         let origin = Origin::Request { session, request, acked_below, checksum };
-        let trace = trace_of(session, request, checksum);
+        let trace = trace_of(session, request, checksum).map(Arc::new);
         Some(Request { origin, operation: pending.operation.clone(), trace })
     }
 

@@ -4,7 +4,7 @@ use crate::{
     id::{ClientId, RequestNumber, SessionId},
     trace_context::TraceContext,
 };
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::fmt::Write as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -45,8 +45,8 @@ pub struct Request {
     pub origin: Origin,
     /// What the state machine will be given.
     pub operation: Bytes,
-    /// The trace of its caller, if there is one.
-    pub trace: Option<TraceContext>,
+    /// The trace of its caller, if there is one: most requests have none, so it takes little room.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Request {
@@ -137,7 +137,7 @@ impl Run {
         (0..self.len()).map(|i| Request {
             origin: self.heads[i].origin,
             operation: self.operation(i),
-            trace: self.trace(i),
+            trace: self.trace(i).map(Arc::new),
         })
     }
 
@@ -176,8 +176,8 @@ pub(crate) struct RunBuilder {
 impl RunBuilder {
     pub(crate) fn push(&mut self, request: &Request) {
         self.body.extend_from_slice(&request.operation);
-        if let Some(trace) = request.trace {
-            self.traces.get_or_insert_default().0.push((self.heads.len() as u32, trace));
+        if let Some(trace) = &request.trace {
+            self.traces.get_or_insert_default().0.push((self.heads.len() as u32, **trace));
         }
         self.heads.push(Head { origin: request.origin, end: self.body.len() as u32 });
     }
@@ -255,7 +255,7 @@ mod tests {
     fn run(traced: &[u128]) -> Run {
         let mut run = RunBuilder::default();
         for trace in traced {
-            let trace = TraceContext::new(*trace, 7, 1);
+            let trace = TraceContext::new(*trace, 7, 1).map(Arc::new);
             run.push(&Request { trace, ..Request::new(Origin::Tick, Bytes::new()) });
         }
         run.finish()
@@ -271,7 +271,7 @@ mod tests {
         let found: Vec<_> = (0..5).map(|index| run.trace(index).map(TraceContext::trace_id)).collect();
         assert_eq!(found, [None, Some(5), None, Some(6), None]);
         assert_eq!(codec::decode_value::<Run>(&codec::encode_value(&run)), Ok(run.clone()));
-        let requests: Vec<_> = run.requests().map(|request| request.trace).collect();
+        let requests: Vec<_> = run.requests().map(|request| request.trace.map(|trace| *trace)).collect();
         assert_eq!(requests, [None, run.trace(1), None, run.trace(3)]);
     }
 

@@ -13,7 +13,7 @@ use crate::{
     trace::damage_piece,
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use vsr_core::{
     Body, ClusterId, Config, EpochNumber, Event, GroupId, Hash, Incarnation, Input, Message, OpNumber,
     Origin, ReadKind, ReplicaId, Request, RequestNumber, StatusName, ViewNumber, checksum,
@@ -313,7 +313,11 @@ fn collide(stage: &mut Stage, at: usize, name: &str, number: u64, operation: &st
     let (request, checksum) = (RequestNumber(number), checksum(&operation));
     let origin = Origin::Request { session, request, acked_below: RequestNumber(1), checksum };
     stage.world.checkers.conflicts_allowed = true;
-    stage.call(at, client, Request { origin, operation, trace: trace_of(session, request, checksum) })
+    stage.call(
+        at,
+        client,
+        Request { origin, operation, trace: trace_of(session, request, checksum).map(Arc::new) },
+    )
 }
 
 /// Takes messages that were sent out of the network: the oldest, or all.

@@ -49,7 +49,7 @@ pub struct Client<M: StateMachine> {
     shared: Arc<Shared<M::Reply>>,
     way: Arc<Way<M>>,
     deadline: Duration,
-    trace: Option<TraceContext>,
+    trace: Option<Arc<TraceContext>>,
 }
 
 /// Why a request did not enter the session, and who is to be told.
@@ -135,7 +135,7 @@ impl<M: StateMachine> Client<M> {
     /// ```
     #[must_use]
     pub fn with_trace(&self, trace: TraceContext) -> Self {
-        Self { trace: Some(trace), ..self.clone() }
+        Self { trace: Some(Arc::new(trace)), ..self.clone() }
     }
 
     /// Executes an operation on the group and waits for the reply.
@@ -225,7 +225,7 @@ impl<M: StateMachine> Client<M> {
                 let bytes_max = session.operation_bytes_max;
                 return Err((RequestError::TooLarge { bytes: scratch.len(), bytes_max }, to));
             }
-            session.submit(scratch, to, since, self.deadline, self.trace)
+            session.submit(scratch, to, since, self.deadline, self.trace.clone())
         })
     }
 }
@@ -250,7 +250,7 @@ fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 impl<M: StateMachine> Clone for Client<M> {
     fn clone(&self) -> Self {
         let Self { shared, way, deadline, trace } = self;
-        Self { shared: shared.clone(), way: way.clone(), deadline: *deadline, trace: *trace }
+        Self { shared: shared.clone(), way: way.clone(), deadline: *deadline, trace: trace.clone() }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{Outcome, PrimaryHint, ReplyTo, RequestError, replies::Waiting};
 use bytes::{Bytes, BytesMut};
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use vsr_core::{Refusal, TraceContext};
 
@@ -31,7 +31,7 @@ pub(super) struct Item<R> {
     serial: u64,
     operation: Bytes,
     checksum: u64,
-    trace: Option<TraceContext>,
+    trace: Option<Arc<TraceContext>>,
     /// Who waits; nobody any more after an answer. After a deadline it is the place where the reply is kept.
     to: Option<ReplyTo<R>>,
     answered: bool,
@@ -136,7 +136,7 @@ impl<R> Queue<R> {
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
-        trace: Option<TraceContext>,
+        trace: Option<Arc<TraceContext>>,
     ) -> (RequestId, Instant) {
         let operation = self.store(operation);
         let deadline = after(now, deadline);
@@ -332,8 +332,8 @@ impl<R> Item<R> {
         self.checksum
     }
 
-    pub(super) fn trace(&self) -> Option<TraceContext> {
-        self.trace
+    pub(super) fn trace(&self) -> Option<Arc<TraceContext>> {
+        self.trace.clone()
     }
 
     pub(super) fn went_out(&mut self) {

@@ -108,7 +108,7 @@ impl<R> Session<R> {
         to: ReplyTo<R>,
         now: Instant,
         deadline: Duration,
-        trace: Option<TraceContext>,
+        trace: Option<Arc<TraceContext>>,
     ) -> Result<RequestId, (RequestError, ReplyTo<R>)> {
         let checksum = checksum(operation);
         let (id, nudge) = {

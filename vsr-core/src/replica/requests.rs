@@ -267,7 +267,9 @@ impl Replica {
         }
         let mut result = Ok(());
         for mut request in run.requests() {
-            request.trace = request.trace.filter(|_| !self.mutated(Mutation::ForgetTrace));
+            if self.mutated(Mutation::ForgetTrace) {
+                request.trace = None;
+            }
             // An answer from the table is the business of the replica the client is at: it has, or will have, the same table.
             if matches!(request.origin, Origin::Tick) || self.known_answer(request.origin).is_some() {
                 continue;
