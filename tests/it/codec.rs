@@ -48,9 +48,9 @@ fn bytes_of_messages_are_golden() {
     let head = "0100000000000000020000000000000000000000000000000300000000000000040000000500000000000000";
     let cases = [
         (
-            Body::Commit { commit: OpNumber(6), beat: 7 },
-            "0400000006000000000000000700000000000000",
-            "03400000007ea3554df77440cc",
+            Body::Commit { commit: OpNumber(6), beat: 7, pace: 8, heard: 9 },
+            "0400000006000000000000000700000000000000080900000000000000",
+            "03490000003b6da791c4e67754",
         ),
         (
             Body::PrepareOk { op: OpNumber(6), hash: Hash(8) },
@@ -58,6 +58,7 @@ fn bytes_of_messages_are_golden() {
             "",
         ),
         (Body::StartViewChange, "05000000", ""),
+        (Body::Wake, "11000000", ""),
         (Body::Recovery { nonce: Nonce(10), boot: 11 }, "0b0000000a000000000000000b00000000000000", ""),
         (recovery_response(Standing::Backup), "0c0000000a0000000000000001000000", ""),
         (
@@ -109,7 +110,7 @@ fn bytes_of_messages_are_golden() {
 #[test]
 fn messages_of_a_simulation_survive_the_way() {
     let mut names = std::collections::BTreeSet::new();
-    for seed in 1..4 {
+    for seed in 1..6 {
         let options = Options { view_durable: seed == 3, ..Options::default() };
         for message in messages(seed, options, 3000) {
             names.insert(message.body.name());
@@ -118,7 +119,7 @@ fn messages_of_a_simulation_survive_the_way() {
             assert_eq!(Message::decode(encoded).expect("it was decoded before").encode(), message.encode());
         }
     }
-    assert_eq!(names.len(), 17, "all kinds of messages were tried: {names:?}");
+    assert_eq!(names.len(), 18, "all kinds of messages were tried: {names:?}");
 }
 
 #[test]

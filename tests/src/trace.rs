@@ -75,7 +75,9 @@ pub fn fingerprint(message: &Message) -> u64 {
     let body = match &message.body {
         Body::Prepare { entry, commit, beat } => entry.hash().0 as u64 ^ mix(commit.0 ^ mix(*beat)),
         Body::PrepareOk { op, hash } => op.0 ^ hash.0 as u64,
-        Body::Commit { commit, beat } => commit.0 ^ mix(*beat),
+        Body::Commit { commit, beat, pace, heard } => {
+            commit.0 ^ mix(*beat ^ mix(u64::from(*pace) ^ mix(*heard)))
+        }
         Body::Request(run) => run.len() as u64,
         Body::GetState { view, after, nonce, .. } => view.0 ^ mix(after.0 ^ mix(nonce.0)),
         Body::DoViewChange(body) => body.log_view.0 ^ body.suffix.hash().0 as u64,
@@ -100,7 +102,7 @@ pub fn fingerprint(message: &Message) -> u64 {
             };
             body.nonce.0 ^ mix(standing)
         }
-        Body::StartViewChange => 0,
+        Body::StartViewChange | Body::Wake => 0,
         Body::Probe { id } | Body::ProbeOk { id } => *id,
         Body::ReadIndex { nonce, id } => nonce.0 ^ mix(*id),
         Body::ReadIndexOk { nonce, id, index } => nonce.0 ^ mix(*id ^ mix(index.0)),
@@ -162,7 +164,7 @@ pub fn describe(message: &Message) -> String {
                 write!(text, " recovering too, like{}", heard.concat())
             }
         },
-        Body::StartViewChange | Body::Recovery { .. } => Ok(()),
+        Body::StartViewChange | Body::Recovery { .. } | Body::Wake => Ok(()),
         Body::Probe { id } | Body::ProbeOk { id } | Body::ReadIndex { id, .. } => write!(text, " #{id}"),
         Body::ReadIndexOk { id, index, .. } => write!(text, " #{id} index {}", index.0),
     };

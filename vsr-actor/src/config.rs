@@ -33,6 +33,12 @@ pub struct Config {
     /// How long a backup waits for its primary before it votes to leave the view. Default: 500 ms.
     #[serde(with = "humantime_serde")]
     pub heartbeat_timeout: Duration,
+    /// How often the primary of a group speaks that has nothing to do, at least: its interval doubles step by step up to this, backups
+    /// wait for it accordingly longer, and whoever wants something brings back the usual pace. With it a dead primary that nobody needs
+    /// is missed later, after up to `heartbeat_timeout` times this by `heartbeat_interval`. At most 1024 times `heartbeat_interval`.
+    /// Default: none, an idle group speaks like any other.
+    #[serde(with = "humantime_serde")]
+    pub idle_heartbeat_interval: Option<Duration>,
     /// Bounds that are each replica's own business. Only `operation_bytes_max` should be equal on all: a primary with a smaller one
     /// does not take what a backup forwards to it.
     pub limits: Limits,
@@ -96,6 +102,7 @@ impl Default for Config {
             group: GroupId(0),
             heartbeat_interval: Duration::from_millis(100),
             heartbeat_timeout: Duration::from_millis(500),
+            idle_heartbeat_interval: None,
             limits: Limits::default(),
             replicated: ReplicatedLimits::default(),
             seed: None,
@@ -172,6 +179,7 @@ impl Config {
         core.group = self.group;
         core.heartbeat_interval = self.heartbeat_interval;
         core.heartbeat_timeout = self.heartbeat_timeout;
+        core.idle_heartbeat_interval = self.idle_heartbeat_interval;
         core.limits = self.limits.clone();
         core.replicated = self.replicated;
         core.seed = seed;
@@ -260,6 +268,9 @@ mod tests {
         let mut config = Config { heartbeat_timeout: Duration::from_millis(150), ..Config::default() };
         let told = config.validate().expect_err("less than two intervals").to_string();
         assert!(told.contains("heartbeat_interval") && told.contains("150ms"), "{told}");
+        config = Config { idle_heartbeat_interval: Some(Duration::from_millis(50)), ..Config::default() };
+        let told = config.validate().expect_err("less than the usual interval").to_string();
+        assert!(told.contains("idle_heartbeat_interval") && told.contains("50ms"), "{told}");
         config = Config::default();
         config.mailboxes.peers = 0;
         assert_eq!(config.validate(), Err(ConfigError::Zero { name: "mailboxes.peers" }));

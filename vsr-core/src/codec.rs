@@ -154,7 +154,8 @@ impl Body {
             | Self::Probe { .. }
             | Self::ProbeOk { .. }
             | Self::ReadIndex { .. }
-            | Self::ReadIndexOk { .. } => {}
+            | Self::ReadIndexOk { .. }
+            | Self::Wake => {}
         }
     }
 
@@ -179,7 +180,8 @@ impl Body {
             | Self::Probe { .. }
             | Self::ProbeOk { .. }
             | Self::ReadIndex { .. }
-            | Self::ReadIndexOk { .. } => {}
+            | Self::ReadIndexOk { .. }
+            | Self::Wake => {}
         }
         Ok(())
     }

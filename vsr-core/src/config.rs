@@ -21,6 +21,9 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// How long a backup waits for its primary before it votes to leave the view.
     pub heartbeat_timeout: Duration,
+    /// How often the primary of a group speaks that has nothing to do, at least; backups then wait for it accordingly longer, until
+    /// somebody wants something. `None`: as often as ever.
+    pub idle_heartbeat_interval: Option<Duration>,
     /// Bounds that are this replica's own business.
     pub limits: Limits,
     /// Bounds that shape the replicated state: equal everywhere, kept in the membership record (decision 10).
@@ -43,6 +46,7 @@ impl Config {
             members,
             heartbeat_interval: Duration::from_millis(100),
             heartbeat_timeout: Duration::from_millis(500),
+            idle_heartbeat_interval: None,
             limits: Limits::default(),
             replicated: ReplicatedLimits::default(),
             seed: 0,
@@ -77,8 +81,29 @@ impl Config {
                 heartbeat_timeout: self.heartbeat_timeout,
             });
         }
+        let longest = self.heartbeat_interval.saturating_mul(1 << PACE_MAX);
+        if let Some(idle) = self.idle_heartbeat_interval
+            && !(self.heartbeat_interval..=longest).contains(&idle)
+        {
+            return Err(ConfigError::IdleTimer {
+                idle_heartbeat_interval: idle,
+                heartbeat_interval: self.heartbeat_interval,
+            });
+        }
         self.limits.validate()?;
         self.replicated.validate()
+    }
+
+    /// How often the heartbeat interval may double in an idle group.
+    pub(crate) fn pace_max(&self) -> u8 {
+        let idle = self.idle_heartbeat_interval.unwrap_or(self.heartbeat_interval);
+        (0..PACE_MAX).find(|pace| self.heartbeat_interval * (1 << pace) >= idle).unwrap_or(PACE_MAX)
+    }
+
+    /// The heartbeat interval after so many doublings.
+    pub(crate) fn interval_at(&self, pace: u8) -> Duration {
+        let idle = self.idle_heartbeat_interval.unwrap_or(self.heartbeat_interval);
+        (self.heartbeat_interval * (1 << pace)).min(idle)
     }
 }
 
@@ -221,6 +246,9 @@ impl Limits {
     }
 }
 
+/// Doublings of the heartbeat interval that a backup believes in: a promise beyond that could silence the detection of failures.
+pub(crate) const PACE_MAX: u8 = 10;
+
 const HEARTBEAT_TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Upper bound of an encoded head with its share of the entry around it.
@@ -311,6 +339,16 @@ pub enum ConfigError {
         heartbeat_interval: Duration,
         /// As configured.
         heartbeat_timeout: Duration,
+    },
+    /// The interval of an idle group does not fit the usual one.
+    #[error(
+        "idle_heartbeat_interval must be at least heartbeat_interval and at most 1024 times that; they are {idle_heartbeat_interval:?} and {heartbeat_interval:?}"
+    )]
+    IdleTimer {
+        /// As configured.
+        idle_heartbeat_interval: Duration,
+        /// As configured.
+        heartbeat_interval: Duration,
     },
     /// A limit is zero.
     #[error("{limit} must be positive")]

@@ -130,6 +130,10 @@ pub enum Event {
     /// Another replica's state machine came to something else, and no quorum says who is right (decision 14). It happened between
     /// these ops.
     DigestsDiffer { from: ReplicaId, after: OpNumber, until: OpNumber },
+    /// Another replica is there: this one hears it, or the primary does.
+    PeerUp { peer: ReplicaId },
+    /// Another replica was not heard within a time-out.
+    PeerDown { peer: ReplicaId },
     /// A message was dropped.
     Ignored { from: ReplicaId, message: MessageName, reason: Ignored },
 }

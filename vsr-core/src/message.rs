@@ -58,6 +58,10 @@ pub enum Body {
         commit: OpNumber,
         /// As in prepare.
         beat: u64,
+        /// The next one comes within the heartbeat interval times two to the power of this: an idle group speaks less often.
+        pace: u8,
+        /// Whom the primary hears: bit i is the member at place i.
+        heard: u64,
     },
     /// "I am in this view, and want out" (decision 2). Changes nothing at its sender.
     StartViewChange,
@@ -117,6 +121,8 @@ pub enum Body {
         /// Committed, and no less than any op that a client was answered for before the question.
         index: OpNumber,
     },
+    /// "I want something, or do not know when you speak next": the primary goes back to its usual pace, and so do all who wait for it.
+    Wake,
 }
 
 /// What an unformatted group agrees on.
@@ -275,6 +281,7 @@ impl Body {
             Self::ProbeOk { .. } => MessageName::ProbeOk,
             Self::ReadIndex { .. } => MessageName::ReadIndex,
             Self::ReadIndexOk { .. } => MessageName::ReadIndexOk,
+            Self::Wake => MessageName::Wake,
         }
     }
 }
@@ -300,6 +307,7 @@ pub enum MessageName {
     ProbeOk,
     ReadIndex,
     ReadIndexOk,
+    Wake,
 }
 
 #[cfg(test)]

@@ -49,6 +49,24 @@ mutations! {
     AckAcrossViews = "ack-across-views",
     /// Decision 13: count acknowledgements of another log.
     AckWithoutHash = "ack-without-hash",
+    /// B14: wait no longer for the primary of an idle group than for any other.
+    ExpectTheUsualPace = "expect-the-usual-pace",
+    /// B14: believe whatever a heartbeat promises.
+    BelieveAnyPromise = "believe-any-promise",
+    /// B14: promise the interval that begins, not the longer one behind it.
+    PromiseTooLittle = "promise-too-little",
+    /// B14: wait as long as was promised, whatever is wanted meanwhile.
+    WaitAsPromised = "wait-as-promised",
+    /// B14: keep it to oneself that something is wanted.
+    WakeNobody = "wake-nobody",
+    /// B14: stay quiet while somebody wants to leave the view.
+    SleepThroughVotes = "sleep-through-votes",
+    /// B14, B15: stay quiet though a backup has not answered, and call it gone.
+    QuietThoughUnanswered = "quiet-though-unanswered",
+    /// B15: take everybody who was ever heard to be there.
+    NeverMissAnybody = "never-miss-anybody",
+    /// B15: keep from the backups who is heard.
+    TellOfNobody = "tell-of-nobody",
     /// A6: a quorum of those who were heard of lately.
     QuorumOfConnected = "quorum-of-connected",
     /// B5: commit only what this view proposed.

@@ -39,7 +39,7 @@ named! {
     RecoveryStarted RecoveryReceived RecoveryResponseReceived RecoveryTargetKnown Recovered MemoryLossProven
     SnapshotInstalled SnapshotTaken SnapshotSkipped Trimmed SessionRegistered SessionEvicted Duplicate Held
     Forwarded Refused ReadsAsked ProbeOkReceived ReadIndexReceived ReadRefused Conflict DigestsDiffer
-    Ignored
+    PeerUp PeerDown Ignored
 }
 
 named! {

@@ -9,6 +9,8 @@ mod exploration;
 mod invariants;
 mod memory_loss;
 mod normal;
+mod pace;
+mod peers;
 mod reads;
 mod recovery;
 mod requests;
@@ -42,7 +44,8 @@ use digests::Digests;
 use durability::{Durability, Stage};
 #[cfg(feature = "inject")]
 pub use exploration::Timer;
-use normal::{Backup, Primary};
+use normal::{Backup, Primary, Word};
+use peers::Peers;
 use reads::Reads;
 use recovery::Recovering;
 use requests::Credits;
@@ -81,6 +84,7 @@ pub struct Replica {
     snapshot: Option<Arc<Snapshot>>,
     /// Who wants to leave `view`.
     votes: Votes,
+    peers: Peers,
     transfer: Option<Transfer>,
     /// A snapshot that arrives in pieces: it is committed, so it outlives the transfer it was asked for in.
     incoming: Option<Incoming>,
@@ -191,6 +195,7 @@ impl Replica {
             sessions,
             snapshot: restored.snapshot,
             votes: Votes::new(config.members.len()),
+            peers: Peers::default(),
             transfer: None,
             incoming: None,
             arrived: None,
@@ -239,6 +244,7 @@ impl Replica {
     /// As [`step`](Self::step).
     pub fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.within(now, effects, |replica| {
+            replica.mind_the_pace();
             replica.advance_commit();
             replica.propose();
             replica.acknowledge();
@@ -271,7 +277,7 @@ impl Replica {
         } else if self.commits.emitted() < self.commit || self.reads.has_ready(self.commits.emitted()) {
             Time(0)
         } else {
-            self.timers.next().min(self.tick_at())
+            self.next_timer().min(self.tick_at())
         }
     }
 
@@ -319,6 +325,7 @@ impl Replica {
         core::mem::swap(&mut self.out, effects);
         if !matches!(self.mode, Mode::Stopped) {
             self.capture_sessions();
+            self.rest_if_idle();
             act(self);
         }
         core::mem::swap(&mut self.out, effects);
@@ -339,7 +346,10 @@ impl Replica {
 
     fn on_message(&mut self, message: Message) {
         let (from, name) = (message.from, message.body.name());
-        let result = self.admit(&message).and_then(|sender| self.dispatch(sender, message));
+        let result = self.admit(&message).and_then(|sender| {
+            self.note_heard(sender);
+            self.dispatch(sender, message)
+        });
         if let Err(reason) = result
             && !matches!(self.mode, Mode::Stopped)
         {
@@ -389,7 +399,9 @@ impl Replica {
             Body::Request(run) => self.on_forwarded(sender, view, &run),
             Body::Prepare { entry, commit, beat } => self.on_prepare(sender, view, entry, commit, beat),
             Body::PrepareOk { op, hash } => self.on_prepare_ok(sender, view, op, hash),
-            Body::Commit { commit, beat } => self.on_commit(sender, view, commit, beat),
+            Body::Commit { commit, beat, pace, heard } => {
+                self.on_commit(sender, view, commit, beat, Word { pace, heard: Some(heard) })
+            }
             Body::StartViewChange => self.on_start_view_change(sender, view),
             Body::DoViewChange(body) => self.on_do_view_change(sender, view, *body),
             Body::StartView(body) => self.on_start_view(sender, view, *body),
@@ -404,6 +416,7 @@ impl Replica {
             Body::ProbeOk { id } => self.on_probe_ok(sender, view, id),
             Body::ReadIndex { nonce, id } => self.on_read_index(sender, view, nonce, id),
             Body::ReadIndexOk { nonce, id, index } => self.on_read_index_ok(sender, view, nonce, id, index),
+            Body::Wake => self.on_wake(view),
         }
     }
 
@@ -417,6 +430,7 @@ impl Replica {
         } else if primary != self.me {
             self.mode = Mode::Backup(Backup::default());
             self.restart_failure_timer();
+            self.wake_after_start();
         } else if self.mutated(Mutation::PrimaryResumes) {
             self.become_primary(0, self.committed_point());
             self.announce_if_durable();

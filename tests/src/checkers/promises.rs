@@ -68,7 +68,8 @@ pub(super) fn check(replica: usize, message: &Message, disk: &Disk) -> Result<()
         | Body::Digests(_)
         | Body::Probe { .. }
         | Body::ReadIndex { .. }
-        | Body::ReadIndexOk { .. } => {}
+        | Body::ReadIndexOk { .. }
+        | Body::Wake => {}
     }
     Ok(())
 }

@@ -176,7 +176,11 @@ impl Local {
 
     fn carry_out(&mut self, effect: Effect, told: &mut Told) -> Result<(), Violation> {
         match effect {
-            Effect::Send { to, message } => {
+            Effect::Send { to, mut message } => {
+                // Who is heard is for people: nothing is decided by it here.
+                if let Body::Commit { heard, .. } = &mut message.body {
+                    *heard = 0;
+                }
                 self.keeps_promises(&message)?;
                 if let Body::Prepare { commit, .. } | Body::Commit { commit, .. } = &message.body {
                     self.told = Some((message.view, *commit));

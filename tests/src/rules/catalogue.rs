@@ -25,6 +25,8 @@ pub const RULES: &[Rule] = &[
     rule("B11", "What is not acknowledged is sent again; an old heartbeat is no sign of life."),
     rule("B12", "Pipeline and queues are bounded: what finds no room waits or is refused."),
     rule("B13", "Entries are a chain of hashes; an acknowledgement names the hash it is for."),
+    rule("B14", "The primary of an idle group speaks less and less often, and says when next; who wants anything brings back the usual pace."),
+    rule("B15", "Every replica knows who is heard: the primary itself, the others through it."),
     // View change.
     rule("C1", "Waiting in a view change ends: votes and logs are sent again, and after a time-out the next view is tried."),
     rule("C2", "A higher view is entered at once; a vote of the own view makes nobody leave it.")

@@ -1,17 +1,18 @@
 //! What a scenario claims. `expect not` claims the contrary.
 //!
 //! - `R0 view 1`, `R0 log_view 1`, `R0 op 2`, `R0 commit 2`, `R0 applied 2`, `R0 sessions 1`, `R0 snapshot 5`, `R0 log_ops 3`
+//! - `R0 hears R1 R2`: these, and no others, are taken to be there.
 //! - `R0 time at least 10s`: that of its last durable operation, since the beginning.
 //! - `R0 status Normal` (or Bootstrapping, ViewChange, Recovering, Stopped, Down), `R0 primary`, `R0 failed DiskFull` (or FlushFailed, Unreadable)
 //! - `R0 value x 1`, `R0 executed 1 put x 1` (so many times since it started), `R0 logged put x 1` (durably)
 //! - `agreement`: all replicas normal in one view, all committed and applied, states equal
-//! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`, `snapshots discarded 0`: since the
+//! - `sent R0->R1 Prepare`: such a message is under way. `messages at most 50`, `snapshots discarded 0`, `votes cast 0`: since the
 //!   beginning.
 //! - `c1 2 = 7`, `c1 2 answered`, `c1 2 refused` (at least once), `c1 evicted`, `c1 conflict`
 //! - `c2 read 1 = 7`, `c2 read 1 at 3`, `c2 read 1 answered`, `c2 read 1 refused NoPrimary`
 
 use super::{
-    select::{Selector, replica},
+    select::{Selector, replica, replica as replica_of},
     stage::Stage,
 };
 use bytes::Bytes;
@@ -37,6 +38,10 @@ fn evaluate(stage: &Stage, claim: &[&str]) -> Result<(bool, String), String> {
         }
         ["snapshots", "discarded", count] => {
             let found = stage.world.checkers.coverage().of("PiecesDiscarded").to_string();
+            Ok((found == count, found))
+        }
+        ["votes", "cast", count] => {
+            let found = stage.world.checkers.coverage().of("VoteCast").to_string();
             Ok((found == count, found))
         }
         ["messages", "at", "most", count] => {
@@ -71,6 +76,12 @@ fn replica_claim(stage: &Stage, replica: usize, what: &[&str]) -> Result<(bool, 
             Ok((found >= wanted, format!("{found} ns")))
         }
         ["sessions", count] => number(|status| status.sessions as u64, count),
+        ["hears", ref names @ ..] => {
+            let found = status.as_ref().map(|status| status.peers);
+            let wanted =
+                names.iter().try_fold(0, |set, name| Ok::<_, String>(set | 1 << replica_of(name)?))?;
+            Ok((found == Some(wanted), format!("{found:?} as bits")))
+        }
         ["primary"] => Ok((status.is_some_and(|status| status.is_primary), format!("{status:?}"))),
         ["stopped", reason] => {
             let found = host.stopped.as_ref().map(StopReason::name);

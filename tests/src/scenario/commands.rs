@@ -299,6 +299,7 @@ fn forge(stage: &Stage, message: &mut Message, change: &str) -> Result<(), Strin
         ("epoch", _) => message.epoch = EpochNumber(value),
         ("incarnation", _) => message.incarnation = Incarnation(value),
         ("view", _) => message.view = ViewNumber(value),
+        ("pace", Body::Commit { pace, .. }) => *pace = value as u8,
         ("hash", Body::PrepareOk { hash, .. }) => *hash = Hash(value.into()),
         _ => return Err(format!("{field} cannot be forged")),
     }

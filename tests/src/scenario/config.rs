@@ -46,6 +46,7 @@ pub(super) fn set(config: &mut Config, name: &str, value: &str) -> Result<(), St
     match name {
         "heartbeat_interval" => config.heartbeat_interval = duration(value)?,
         "heartbeat_timeout" => config.heartbeat_timeout = duration(value)?,
+        "idle_heartbeat_interval" => config.idle_heartbeat_interval = Some(duration(value)?),
         _ => {
             let limit = LIMITS.iter().find(|(known, ..)| *known == name);
             let (_, _, set) = limit.ok_or_else(|| format!("{name} is no limit of scenarios"))?;
@@ -66,6 +67,9 @@ pub(crate) fn options(config: &Config) -> Vec<String> {
         if here != default {
             options.push(format!("{name}={}", render(here)));
         }
+    }
+    if let Some(idle) = config.idle_heartbeat_interval {
+        options.push(format!("idle_heartbeat_interval={}", render(idle)));
     }
     for (name, get, _) in LIMITS {
         if get(config) != get(&usual) {
@@ -107,6 +111,7 @@ mod tests {
     fn options_make_the_same_configuration() {
         let mut config = Config::new(ReplicaId(0), vec![ReplicaId(0)]);
         config.heartbeat_interval = Duration::from_nanos(1_500);
+        config.idle_heartbeat_interval = Some(Duration::from_millis(3));
         config.limits.turn_ops_max = 3;
         config.replicated.window = 7;
         let mut again = Config::new(ReplicaId(0), vec![ReplicaId(0)]);
@@ -115,6 +120,6 @@ mod tests {
             set(&mut again, name, value).expect("an option is known");
         }
         assert_eq!(again, config);
-        assert_eq!(options(&again).len(), 3, "the rest is as usual");
+        assert_eq!(options(&again).len(), 4, "the rest is as usual");
     }
 }

@@ -9,7 +9,7 @@
 //! - `request R0 c1 put x 1`, `retry R1 c1` (all that is unanswered), `resend R1 c1 2` (that one, answered or not).
 //! - `read R1 c1 x`, `read R1 c1 x after 3`, `stale R1 c1 x`: reads beside the log, numbered for each client.
 //! - `deliver R0->R1 Prepare op2`: the oldest such message; `*` is anybody or anything, and `all` in front takes all of them.
-//!   `duplicate` delivers a copy, `forge … with view=7` one in which something is changed (cluster, group, epoch, incarnation, view, from, hash), `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
+//!   `duplicate` delivers a copy, `forge … with view=7` one in which something is changed (cluster, group, epoch, incarnation, view, from, hash, pace), `drop` loses it, `misroute … to R2` brings it to the wrong one; `hold` keeps such messages, those to come too, until `release`.
 //! - `collide R0 c1 1 put x 9`: a confused client uses a number again for something else.
 //! - `storage R1 manual`, `persist R1`, `storage R1 automatic`; `late R1`: what its storage would have said of the last write before the
 //!   crash. `configure R1 window=7` for its next start. `clock R1 -10s` shifts the time of day it shows.

@@ -17,6 +17,8 @@ pub(super) struct Swarm {
     pub(super) faults: Faults,
     pub(super) heartbeat_interval: u64,
     pub(super) heartbeat_timeout: u64,
+    /// How often the primary of an idle group speaks at least, if it may become quieter.
+    pub(super) idle_heartbeat_interval: Option<u64>,
     pub(super) limits: Limits,
     pub(super) replicated: ReplicatedLimits,
     pub(super) storage: Storage,
@@ -93,12 +95,17 @@ impl Swarm {
         let storage = if quick || !faults.disk { Storage::Immediate } else { Storage::Delayed };
         let calm = prng.chance(100);
         let every = faults.every.max(1);
+        // Drawn aside: what else a seed draws stays as it was.
+        let mut aside = prng.clone();
+        let quiet = aside.chance(500);
+        let idle_heartbeat_interval = quiet.then(|| heartbeat_interval * aside.pick(&[2, 5, 16]));
         Self {
             replicas,
             operations: options.operations,
             faults,
             heartbeat_interval,
             heartbeat_timeout,
+            idle_heartbeat_interval,
             storage,
             forgets: prng.chance(300) || options.view_durable,
             spares: !options.too_many_losses,
@@ -135,6 +142,7 @@ impl Swarm {
             let mut config = Config::new(*id, members.clone());
             config.heartbeat_interval = Duration::from_nanos(self.heartbeat_interval);
             config.heartbeat_timeout = Duration::from_nanos(self.heartbeat_timeout);
+            config.idle_heartbeat_interval = self.idle_heartbeat_interval.map(Duration::from_nanos);
             config.limits = self.limits.clone();
             config.replicated = self.replicated;
             config.mutations = mutations;

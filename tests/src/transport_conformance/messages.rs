@@ -51,7 +51,7 @@ pub(super) fn numbered(number: u64) -> Message {
         view: ViewNumber(3),
         from: ReplicaId(0),
         incarnation: Incarnation(4),
-        body: Body::Commit { commit: OpNumber(number), beat: number },
+        body: Body::Commit { commit: OpNumber(number), beat: number, pace: 1, heard: 6 },
     }
 }
 

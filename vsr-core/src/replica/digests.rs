@@ -71,6 +71,11 @@ impl Digests {
         self.due.push_back(op);
     }
 
+    /// Whether somebody may not have heard of the newest.
+    pub(crate) fn are_to_be_told(&self) -> bool {
+        self.tellings_left > 0
+    }
+
     pub(crate) fn are_owed(&self) -> bool {
         !self.due.is_empty()
     }

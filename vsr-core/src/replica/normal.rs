@@ -1,6 +1,6 @@
 //! Normal operation: prepare, prepare-ok, commit (rules B1–B13).
 
-use super::{Mode, Replica, reads::Probes, requests::Queue};
+use super::{Mode, Replica, pace::Pace, reads::Probes, requests::Queue};
 use crate::{
     entry::Entry,
     event::{Event, Ignored},
@@ -21,7 +21,12 @@ pub(crate) struct Primary {
     /// It has voted itself out, and is silent so that the backups' votes stand.
     pub(crate) abdicated: bool,
     /// What each replica has acknowledged in this view (rule B4).
-    progress: Vec<Progress>,
+    pub(super) progress: Vec<Progress>,
+    /// Who is silent since before this may not have been asked.
+    pub(super) listening_since: Time,
+    /// When the last heartbeat went out.
+    pub(super) beat_at: Time,
+    pub(super) pace: Pace,
     /// Who has confirmed the reads of this view.
     pub(crate) probes: Probes,
     /// Counts broadcasts.
@@ -34,7 +39,7 @@ pub(crate) struct Primary {
     /// Where the log ended at the last heartbeat: what is older and not acknowledged is taken for lost.
     op_at_heartbeat: OpNumber,
     /// The commit-number broadcast last.
-    commit_told: OpNumber,
+    pub(super) commit_told: OpNumber,
     /// Bytes of the uncommitted entries, and of the one being built.
     pipeline_bytes: usize,
     /// No operation of this view is older (rule B8).
@@ -45,10 +50,17 @@ pub(crate) struct Primary {
     acks_counted: usize,
 }
 
-#[derive(Clone, Copy, Debug, Hash)]
-struct Progress {
-    acked: OpNumber,
-    heard: Time,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) acked: OpNumber,
+    pub(super) heard: Option<Time>,
+}
+
+/// When it was heard is a matter of clocks.
+impl core::hash::Hash for Progress {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.acked.hash(state);
+    }
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -61,6 +73,19 @@ pub(crate) struct Backup {
     pub(crate) probe: u64,
     /// Known committed, perhaps beyond the own log.
     commit_target: OpNumber,
+    /// How long the primary may be silent: doublings of the heartbeat interval.
+    pub(super) pace: u8,
+    /// The primary was asked for its usual pace, and not heard since.
+    pub(super) waking: bool,
+}
+
+/// What a heartbeat says of the primary beside the commit-number. A proposal says that there is work: the usual pace.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Word {
+    /// The next heartbeat comes within the heartbeat interval times two to the power of this.
+    pub(crate) pace: u8,
+    /// Whom the primary hears, if it says so.
+    pub(crate) heard: Option<u64>,
 }
 
 impl Primary {
@@ -102,7 +127,10 @@ impl Replica {
             me: self.me,
             announced: false,
             abdicated: false,
-            progress: vec![Progress { acked: OpNumber(0), heard: now }; self.replicas()],
+            progress: vec![Progress { acked: OpNumber(0), heard: None }; self.replicas()],
+            listening_since: now,
+            beat_at: now,
+            pace: Pace::usual(now),
             probes: Probes::new(self.replicas()),
             beat: 0,
             queue,
@@ -264,7 +292,7 @@ impl Replica {
             return Err(Ignored::Malformed);
         }
         self.thaw_if_mutated(view, &entry);
-        self.heed_primary(from, view, beat)?;
+        self.heed_primary(from, view, beat, Word::default())?;
         let end = self.log.end();
         let (first, last) = (entry.first(), entry.last());
         self.observe(Event::PrepareReceived { from: self.id_of(from), first, last, commit });
@@ -300,9 +328,10 @@ impl Replica {
         view: ViewNumber,
         commit: OpNumber,
         beat: u64,
+        word: Word,
     ) -> Result<(), Ignored> {
         self.check_primary(from, view)?;
-        let fresh = self.heed_primary(from, view, beat)?;
+        let fresh = self.heed_primary(from, view, beat, word)?;
         self.observe(Event::CommitReceived { from: self.id_of(from), commit, fresh });
         if !self.mutated(Mutation::NoHeartbeatAnswer) {
             self.owe_acknowledgement();
@@ -322,7 +351,13 @@ impl Replica {
 
     /// What every broadcast of a primary means, whatever it holds: a sign of life, or of a view that has started (rule B3). Whether
     /// it is news.
-    fn heed_primary(&mut self, from: usize, view: ViewNumber, beat: u64) -> Result<bool, Ignored> {
+    fn heed_primary(
+        &mut self,
+        from: usize,
+        view: ViewNumber,
+        beat: u64,
+        word: Word,
+    ) -> Result<bool, Ignored> {
         if view < self.view {
             return Err(Ignored::OldView);
         }
@@ -343,6 +378,8 @@ impl Replica {
         let fresh = beat > backup.beat;
         backup.beat = backup.beat.max(beat);
         if fresh || self.mutated(Mutation::StaleHeartbeatCounts) {
+            self.heed_promise(word.pace);
+            self.heed_peers(from, word.heard);
             self.restart_failure_timer();
             if !self.mutated(Mutation::KeepOwnVote) {
                 self.cancel_vote();
@@ -406,7 +443,7 @@ impl Replica {
         let found = self.log.hash_at(op);
         let now = self.now.monotonic;
         let Mode::Primary(primary) = &mut self.mode else { return Err(Ignored::NotPrimary) };
-        primary.progress[from].heard = now;
+        primary.progress[from].heard = Some(now);
         if found != Some(hash) && !(any_log && op <= self.log.op()) {
             // An acknowledgement of what was trimmed since is late, not wrong.
             return if op < self.log.base() { Err(Ignored::NothingNew) } else { Err(Ignored::UnknownOp) };
@@ -429,14 +466,18 @@ impl Replica {
 
     /// What a primary does at every heartbeat interval: see who answers, speak, repeat what was not acknowledged.
     pub(super) fn on_heartbeat(&mut self) {
+        self.choose_pace();
+        self.look_at_peers();
         if (self.hears_too_few() || self.storage_hangs()) && !self.mutated(Mutation::NoAbdication) {
             self.abdicate();
         }
-        let Mode::Primary(primary) = &self.mode else { return };
+        let now = self.now.monotonic;
+        let Mode::Primary(primary) = &mut self.mode else { return };
         if primary.abdicated {
             return self.send_vote_again();
         }
         if primary.announced {
+            primary.beat_at = now;
             self.broadcast_commit(true);
             self.retransmit();
             self.expire_held();
@@ -447,13 +488,6 @@ impl Replica {
     fn hears_too_few(&self) -> bool {
         let Mode::Primary(primary) = &self.mode else { return false };
         primary.announced && !primary.abdicated && self.heard() < self.quorum()
-    }
-
-    /// How many replicas a primary has heard of within one time-out, itself included.
-    fn heard(&self) -> usize {
-        let Mode::Primary(primary) = &self.mode else { return 0 };
-        let (now, timeout) = (self.now.monotonic, self.config.heartbeat_timeout);
-        1 + self.others().filter(|index| now < primary.progress[*index].heard.after(timeout)).count()
     }
 
     /// Nor must one whose storage does not answer: sooner or later it can propose nothing.
@@ -480,27 +514,16 @@ impl Replica {
         }
     }
 
-    /// The wait for answers begins when the view is announced, however long the storage took until then.
-    pub(super) fn hear_all_now(&mut self) {
-        self.others().for_each(|index| self.heard_from(index));
-    }
-
-    /// A backup that asks for the state of its view is as good as one that answers (decision 4).
-    pub(super) fn heard_from(&mut self, from: usize) {
-        let now = self.now.monotonic;
-        if let Mode::Primary(primary) = &mut self.mode {
-            primary.progress[from].heard = now;
-        }
-    }
-
-    fn broadcast_commit(&mut self, heartbeat: bool) {
+    pub(super) fn broadcast_commit(&mut self, heartbeat: bool) {
         let commit = if self.mutated(Mutation::HeartbeatWithoutCommit) { OpNumber(0) } else { self.commit };
+        let heard = self.heard_peers();
         let Mode::Primary(primary) = &mut self.mode else { return };
         primary.beat += 1;
         primary.commit_told = self.commit;
         let beat = primary.beat;
+        let pace = self.promised_pace();
         self.observe(Event::CommitSent { commit, heartbeat });
-        self.broadcast(&Body::Commit { commit, beat });
+        self.broadcast(&Body::Commit { commit, beat, pace, heard });
     }
 
     /// Decision 17: a backup's client must not wait for the next heartbeat.
@@ -516,7 +539,7 @@ impl Replica {
     /// Rule B11: what a backup has not acknowledged within a heartbeat interval is sent again. One that is far behind asks by
     /// itself, and one that is silent gets heartbeats alone until it answers.
     fn retransmit(&mut self) {
-        let (now, timeout, op) = (self.now.monotonic, self.config.heartbeat_timeout, self.log.op());
+        let op = self.log.op();
         let Mode::Primary(primary) = &mut self.mode else { return };
         let until = core::mem::replace(&mut primary.op_at_heartbeat, op);
         if self.mutated(Mutation::NoRetransmission) {
@@ -524,9 +547,9 @@ impl Replica {
         }
         for to in self.others() {
             let Mode::Primary(primary) = &self.mode else { return };
-            let (Progress { acked, heard }, beat) = (primary.progress[to], primary.beat);
+            let (acked, beat) = (primary.progress[to].acked, primary.beat);
             let after = self.log.point_at(acked).filter(|after| after.op < until);
-            let Some(after) = after.filter(|_| now < heard.after(timeout)) else { continue };
+            let Some(after) = after.filter(|_| self.is_awaited(to)) else { continue };
             let lost = self.log.suffix(after, until, self.config.limits.retransmit_bytes_max);
             self.observe(Event::Retransmitted { to: self.id_of(to), after: acked });
             for entry in lost.entries {

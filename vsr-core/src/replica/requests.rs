@@ -34,6 +34,10 @@ impl Credits {
         limits.forward_ops_max.saturating_sub(self.used.len())
     }
 
+    pub(crate) fn are_used(&self) -> bool {
+        !self.used.is_empty()
+    }
+
     fn give_back(&mut self, of: &Asked) {
         if let Some((bytes, _)) = self.used.remove(of) {
             self.bytes -= bytes;

@@ -39,6 +39,8 @@ pub struct Status {
     pub sessions: usize,
     /// Reads beside the log that wait here.
     pub reads: usize,
+    /// Who else is taken to be there: bit i is the member at place i. Asked by name: [`Replica::is_up`].
+    pub peers: u64,
 }
 
 impl Status {
@@ -61,6 +63,7 @@ impl Status {
             log_ops: 0,
             sessions: 0,
             reads: 0,
+            peers: 0,
         }
     }
 }
@@ -84,6 +87,7 @@ impl Replica {
             log_ops: self.log.op().0 - self.log.base().0,
             sessions: self.sessions.len(),
             reads: self.reads.len(),
+            peers: self.peers.up(),
         }
     }
 }

@@ -18,16 +18,26 @@ impl Timers {
     pub(crate) fn starting(now: Time) -> Self {
         Self { repeat_at: now, failure_at: None, attempts: 0 }
     }
-
-    pub(crate) fn next(&self) -> Time {
-        self.failure_at.map_or(self.repeat_at, |failure_at| failure_at.min(self.repeat_at))
-    }
 }
 
 /// The wait for a new view doubles with each failed attempt, up to this many times.
 const BACKOFF_DOUBLINGS_MAX: u32 = 3;
 
 impl Replica {
+    pub(super) fn next_timer(&self) -> Time {
+        let never = Time(u64::MAX);
+        let repeat_at = if self.has_to_repeat() { self.timers.repeat_at } else { never };
+        self.timers.failure_at.unwrap_or(never).min(repeat_at)
+    }
+
+    /// While there is nothing to repeat the timer is not looked at: whatever comes then has a whole interval to be answered.
+    pub(super) fn rest_if_idle(&mut self) {
+        let now = self.now.monotonic;
+        if now >= self.timers.repeat_at && !self.has_to_repeat() {
+            self.timers.repeat_at = now.after(self.config.heartbeat_interval);
+        }
+    }
+
     pub(super) fn on_timer(&mut self) {
         let now = self.now.monotonic;
         if now >= self.timers.repeat_at {
@@ -53,6 +63,7 @@ impl Replica {
             }
             Mode::Backup(_) => {
                 self.expire_credits();
+                self.wake_again();
                 self.repeat_vote();
                 self.fetch_again();
                 self.tell_digests();
@@ -76,6 +87,7 @@ impl Replica {
     }
 
     fn on_failure_timeout(&mut self) {
+        self.give_up_the_silent();
         if matches!(self.mode, Mode::Recovering(_)) {
             if self.mutated(Mutation::NoRecoveryRetry) {
                 return self.restart_failure_timer();
@@ -83,7 +95,9 @@ impl Replica {
             return self.begin_round();
         }
         let waiting = matches!(self.mode, Mode::ViewChange(_));
-        self.observe(Event::PrimaryTimedOut { view: self.view, timeout: self.config.heartbeat_timeout });
+        let timeout = self.patience();
+        self.observe(Event::PrimaryTimedOut { view: self.view, timeout });
+        self.heed_promise(0);
         self.restart_failure_timer();
         if !(waiting && self.mutated(Mutation::NoViewChangeTimeout)) {
             self.cast_vote();
@@ -92,7 +106,7 @@ impl Replica {
 
     /// Waits one time-out from now, longer after failed view changes, with a little jitter so that replicas do not move in step.
     pub(super) fn restart_failure_timer(&mut self) {
-        let timeout = self.config.heartbeat_timeout;
+        let timeout = self.patience();
         let doublings = self.timers.attempts.saturating_sub(1).min(BACKOFF_DOUBLINGS_MAX);
         let jitter = self.rng.next() % (timeout.as_nanos() as u64 / 4).max(1);
         let wait = timeout * (1 << doublings) + Duration::from_nanos(jitter);

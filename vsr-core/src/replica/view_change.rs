@@ -126,7 +126,7 @@ impl Replica {
         Ok(())
     }
 
-    fn count_votes(&self) -> usize {
+    pub(super) fn count_votes(&self) -> usize {
         let timeout = self.config.heartbeat_timeout;
         let timeout = if self.mutated(Mutation::VotesNeverExpire) { Duration::MAX } else { timeout };
         self.votes.count(self.me, self.now.monotonic, timeout)
