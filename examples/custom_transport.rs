@@ -18,7 +18,7 @@ impl StateMachine for Counter {
     }
 }
 
-struct Wires(Vec<mpsc::Sender<Bytes>>);
+pub(crate) struct Wires(pub(crate) Vec<mpsc::Sender<Bytes>>);
 
 impl Transport for Wires {
     fn send_vsr(&mut self, to: ReplicaId, message: Message) {

@@ -3,3 +3,4 @@
 mod bad;
 mod bytes;
 mod in_process;
+mod replies;

@@ -34,12 +34,15 @@
 //! vsr_test::transport_conformance!(|_ids| Channels::default(), start_paused = true);
 //! # fn main() {}
 //! ```
+//!
+//! The answers to clients have duties of their own, see [`replies`].
 
 mod group;
 mod lives;
 mod lossy;
 mod messages;
 mod pressure;
+pub mod replies;
 mod stage;
 mod wire;
 
