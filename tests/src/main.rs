@@ -5,7 +5,7 @@ mod maelstrom;
 mod measure;
 
 use clap::{Parser, Subcommand};
-use measure::{Load, failover, linearizability, steps, throughput};
+use measure::{Load, failover, linearizability, steps, telemetry, throughput};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -122,6 +122,15 @@ enum Command {
         #[arg(long)]
         reads: bool,
     },
+    /// What telemetry costs: the load of `bench`, in turns with it and without, in one process.
+    Telemetry {
+        /// How many pairs of slices for each kind of listener.
+        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..))]
+        pairs: u32,
+        /// How many operations a slice.
+        #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(10..))]
+        operations: u64,
+    },
     /// Steps of the core a second in one thread, with invariants and without.
     Steps {
         /// How many seeds, from 1 on.
@@ -188,6 +197,7 @@ fn main() -> ExitCode {
         Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
+        Command::Telemetry { pairs, operations } => measured(telemetry(pairs, operations)),
         Command::Bench { operations, clients, one_down, reads } => {
             measured(throughput(Load { operations, clients, one_down, reads }))
         }

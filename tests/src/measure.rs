@@ -4,9 +4,11 @@
 mod failover;
 mod linearizability;
 mod steps;
+mod telemetry;
 mod throughput;
 
 pub(crate) use failover::failover;
 pub(crate) use linearizability::linearizability;
 pub(crate) use steps::steps;
+pub(crate) use telemetry::telemetry;
 pub(crate) use throughput::{Load, throughput};

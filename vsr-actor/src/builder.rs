@@ -9,7 +9,7 @@ use crate::{
     entrance::Entrance,
     handle::Inner,
     machine::Machine,
-    observe::Observer,
+    observe::{Listeners, Observer},
     replica_task::{Mailbox, Run, run},
     seat::Seat,
     server::{Context, Hooks, Host, Joining, Parts, hooks_of, init},
@@ -61,7 +61,7 @@ pub struct Builder<M: StateMachine> {
     replies: Box<dyn Replies<M::Reply>>,
     storage: Box<dyn LogStorage>,
     pub(crate) hooks: Option<&'static dyn Hooks<M>>,
-    observers: Vec<Arc<dyn Observer>>,
+    listeners: Listeners,
     pub(crate) place: Option<Place<M>>,
 }
 
@@ -90,7 +90,7 @@ impl<M: StateMachine> Builder<M> {
             replies: Box::new(InProcessReplies),
             storage: Box::new(MemoryStorage::default()),
             hooks: None,
-            observers: Vec::new(),
+            listeners: Listeners::default(),
             place: None,
         }
     }
@@ -129,12 +129,12 @@ impl<M: StateMachine> Builder<M> {
 
     /// Adds a handler of what happens in the replica. Several are called in the order in which they were added.
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observers.push(Arc::new(observer));
+        self.listeners.observers.push(Arc::new(observer));
         self
     }
 
-    pub(crate) fn observers(mut self, observers: Vec<Arc<dyn Observer>>) -> Self {
-        self.observers = observers;
+    pub(crate) fn listeners(mut self, listeners: Listeners) -> Self {
+        self.listeners = listeners;
         self
     }
 
@@ -146,7 +146,7 @@ impl<M: StateMachine> Builder<M> {
     /// another replica.
     pub async fn start(self) -> Result<Handle<M>, ReplicaError> {
         let Self { mut id, mut members, machine, config, transport, replies, mut storage, .. } = self;
-        let Self { hooks, observers, place, .. } = self;
+        let Self { hooks, listeners, place, .. } = self;
         config.validate()?;
         let place = place.unwrap_or_else(|| Place {
             doors: doors([id]),
@@ -189,7 +189,7 @@ impl<M: StateMachine> Builder<M> {
             index: place.index,
             clients,
             reads,
-            observers,
+            listeners,
             clock: place.clock,
             pause: pause.clone(),
             start: place.start,

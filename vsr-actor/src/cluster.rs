@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     door::{Doors, doors},
     machine::called,
+    observe::Listeners,
     server::{Hooks, hooks_of},
     transport::in_process::{InProcess, Network},
 };
@@ -54,7 +55,7 @@ pub struct Cluster<M: StateMachine> {
     factory: Arc<dyn Fn() -> M + Send + Sync>,
     hooks: Option<&'static dyn Hooks<M>>,
     wrap: Option<Wrap>,
-    observers: Vec<Arc<dyn Observer>>,
+    listeners: Listeners,
     members: Vec<ReplicaId>,
     slots: Vec<Slot<M>>,
     network: Arc<Network>,
@@ -106,7 +107,7 @@ impl<M: StateMachine> Cluster<M> {
             hooks: None,
             config: Config::default(),
             wrap: None,
-            observers: Vec::new(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -295,7 +296,7 @@ impl<M: StateMachine> Cluster<M> {
             .config(self.config.clone())
             .transport(transport)
             .storage(slot.storage.clone())
-            .observers(self.observers.clone());
+            .listeners(self.listeners.clone());
         builder.hooks = self.hooks;
         builder.place = Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers, start });
         let handle = builder.start().await.map_err(replica)?;
@@ -460,7 +461,7 @@ pub struct ClusterBuilder<M: StateMachine> {
     hooks: Option<&'static dyn Hooks<M>>,
     config: Config,
     wrap: Option<Wrap>,
-    observers: Vec<Arc<dyn Observer>>,
+    listeners: Listeners,
 }
 
 impl<M: StateMachine> ClusterBuilder<M> {
@@ -487,7 +488,14 @@ impl<M: StateMachine> ClusterBuilder<M> {
 
     /// Adds a handler of what happens in all replicas. Several are called in the order in which they were added.
     pub fn observer(mut self, observer: impl Observer) -> Self {
-        self.observers.push(Arc::new(observer));
+        self.listeners.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Tells nothing, not even tracing and metrics: to measure what telemetry costs.
+    #[doc(hidden)]
+    pub fn without_telemetry(mut self) -> Self {
+        self.listeners.off = true;
         self
     }
 
@@ -497,7 +505,7 @@ impl<M: StateMachine> ClusterBuilder<M> {
     /// A configuration that breaks a rule, a number of replicas that is not between 1 and 63, a factory that panics. Replicas that
     /// were started before that end.
     pub async fn start(self) -> Result<Cluster<M>, ClusterError> {
-        let Self { n, factory, hooks, config, wrap, observers } = self;
+        let Self { n, factory, hooks, config, wrap, listeners } = self;
         config.validate()?;
         let members: Vec<_> = (0..u32::try_from(n).unwrap_or(u32::MAX).min(64)).map(ReplicaId).collect();
         config.core(ReplicaId(0), members.clone(), 0).validate().map_err(crate::ConfigError::Protocol)?;
@@ -514,7 +522,7 @@ impl<M: StateMachine> ClusterBuilder<M> {
             factory,
             hooks,
             wrap,
-            observers,
+            listeners,
             network: Arc::new(Network::default()),
             clock: Clock::new(),
             runtime: Runtime::current(),

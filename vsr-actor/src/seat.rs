@@ -7,7 +7,7 @@ use crate::{
     door::{DoorKeeper, Doors, Submission},
     dump::depths,
     machine::{Machine, called},
-    observe::{Observer, Telemetry},
+    observe::{Listeners, Telemetry},
     read::{ReadJob, Readers},
     replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
     server::Host,
@@ -32,7 +32,7 @@ pub(crate) struct Seat<M: StateMachine> {
     /// The lanes behind the door, once it opens.
     pub(crate) clients: mpsc::Sender<Submission<M::Reply>>,
     pub(crate) reads: mpsc::Sender<ReadJob<M>>,
-    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) listeners: Listeners,
     pub(crate) clock: Clock,
     pub(crate) pause: Arc<Pause>,
     /// Which start of this replica it is.
@@ -81,8 +81,8 @@ impl<M: StateMachine> Seat<M> {
     fn sit(self, id: ReplicaId, members: Vec<ReplicaId>, opened: Opened) -> ReplicaTask<M> {
         let Opened { core, persisted, effects } = opened;
         let Self { config, machine, host, transport, replies, storage, mailbox, .. } = self;
-        let Self { doors, index, clients, reads, clock, pause, observers, .. } = self;
-        let telemetry = Telemetry::new(config.group, core.status(), clock, observers);
+        let Self { doors, index, clients, reads, clock, pause, listeners, .. } = self;
+        let telemetry = Telemetry::new(config.group, core.status(), clock, listeners);
         ReplicaTask {
             core,
             machine,
@@ -108,7 +108,7 @@ impl<M: StateMachine> Seat<M> {
     }
 
     fn telemetry(&self, id: ReplicaId) -> Telemetry {
-        Telemetry::new(self.config.group, Status::not_joined(id), self.clock, self.observers.clone())
+        Telemetry::new(self.config.group, Status::not_joined(id), self.clock, self.listeners.clone())
     }
 
     async fn terminate(&mut self, error: Option<&ReplicaError>, telemetry: &mut Telemetry) {

@@ -10,7 +10,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use vsr_actor::{Cluster, Commit, StateMachine};
+use vsr_actor::{Client, Cluster, Commit, StateMachine};
 use vsr_test::process::resident_kib;
 
 /// What is done, and by how many.
@@ -27,13 +27,13 @@ pub(crate) struct Load {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Put {
+pub(super) struct Put {
     key: [u8; 16],
     value: ([u8; 32], [u8; 32]),
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Table {
+pub(super) struct Table {
     rows: HashMap<[u8; 16], ([u8; 32], [u8; 32])>,
     puts: u64,
 }
@@ -68,17 +68,39 @@ pub(crate) async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
         let backup = cluster.ids().iter().copied().find(|id| *id != primary).ok_or("a group of one")?;
         cluster.crash(backup).await?;
     }
-    let client = cluster.client();
-    let done = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let marks = Arc::new(std::sync::Mutex::new(Vec::<(Duration, Option<u64>)>::new()));
+    let tenths = marks.clone();
+    drive(&cluster.client(), load, move |number| {
+        if number % (operations / 10).max(1) == 0 {
+            tenths.lock().expect("nobody panics holding it").push((started.elapsed(), resident_kib()));
+        }
+    })
+    .await?;
+    let marks = std::mem::take(&mut *marks.lock().expect("nobody panics holding it"));
+    cluster.shutdown().await?;
+    report(operations, &marks);
+    Ok(())
+}
+
+/// Does all operations of a load through one client; `done` hears how many are.
+///
+/// # Errors
+/// A request failed.
+pub(super) async fn drive(
+    client: &Client<Table>,
+    load: Load,
+    done: impl Fn(u64) + Clone + Send + 'static,
+) -> Result<(), Box<dyn Error>> {
+    let Load { operations, clients, reads, .. } = load;
+    let begun = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = (0..clients)
         .map(|seed| {
-            let (client, done, marks) = (client.clone(), done.clone(), marks.clone());
+            let (client, begun, done) = (client.clone(), begun.clone(), done.clone());
             tokio::spawn(async move {
                 let mut state = seed;
                 loop {
-                    let number = done.fetch_add(1, Ordering::Relaxed);
+                    let number = begun.fetch_add(1, Ordering::Relaxed);
                     if number >= operations {
                         return Ok::<(), vsr_actor::RequestError>(());
                     }
@@ -92,12 +114,7 @@ pub(crate) async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
                         let value = ([number as u8; 32], [seed as u8; 32]);
                         client.request(Put { key, value }).await?;
                     }
-                    if (number + 1) % (operations / 10).max(1) == 0 {
-                        marks
-                            .lock()
-                            .expect("nobody panics holding it")
-                            .push((started.elapsed(), resident_kib()));
-                    }
+                    done(number + 1);
                 }
             })
         })
@@ -105,9 +122,6 @@ pub(crate) async fn throughput(load: Load) -> Result<(), Box<dyn Error>> {
     for task in tasks {
         task.await??;
     }
-    let marks = std::mem::take(&mut *marks.lock().expect("nobody panics holding it"));
-    cluster.shutdown().await?;
-    report(operations, &marks);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod tests;
 mod value;
 
 pub use meters::{METRICS, Metric, MetricKind};
+pub(crate) use observers::Listeners;
 pub use observers::Observer;
 pub use record::{COMMON_FIELDS, Common, Definition, FieldDefinition, Record};
 pub use table::{EVENTS, Event};

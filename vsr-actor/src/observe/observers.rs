@@ -64,6 +64,14 @@ impl<F: Fn(&Record<'_>) + Send + Sync + 'static> Observer for F {
     }
 }
 
+/// Whom a replica is to tell what happens.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners {
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    /// Nobody at all, tracing and metrics included.
+    pub(crate) off: bool,
+}
+
 /// Those of one replica.
 #[derive(Default)]
 pub(super) struct Observers {

@@ -25,6 +25,14 @@ pub struct Definition {
     pub metrics: &'static [&'static str],
 }
 
+impl Definition {
+    /// Whether it is at INFO or above: nothing that happens with every operation is.
+    #[must_use]
+    pub fn is_for_operators(&self) -> bool {
+        self.level <= Level::INFO
+    }
+}
+
 /// A field of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,14 +1,14 @@
 //! What one replica tells: of the protocol's events, and of the runtime's own.
 
 use super::{
-    Event, Observer, Role,
+    Event, Role,
     meters::Meters,
-    observers::Observers,
+    observers::{Listeners, Observers},
     record::{Lazy, Source},
     value::status_name,
 };
 use crate::{ReplicaError, clock::Clock};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tracing::{Level, Span};
 use vsr_core::{GroupId, OpNumber, Replica, RequestNumber, SessionId, Status, StatusName, Time, ViewNumber};
 
@@ -20,6 +20,8 @@ pub(crate) struct Telemetry {
     /// Whether a recorder takes the metrics.
     metered: bool,
     observers: Observers,
+    /// Tells nothing at all: the other side of a measure of what telemetry costs.
+    off: bool,
     phase: Phase,
     /// As it was shown last.
     status: Status,
@@ -48,12 +50,8 @@ struct Leading {
 
 impl Telemetry {
     /// Metrics go to the recorder that is installed now.
-    pub(crate) fn new(
-        group: GroupId,
-        status: Status,
-        clock: Clock,
-        observers: Vec<Arc<dyn Observer>>,
-    ) -> Self {
+    pub(crate) fn new(group: GroupId, status: Status, clock: Clock, listeners: Listeners) -> Self {
+        let Listeners { observers, off } = listeners;
         let (meters, metered) = Meters::new(group, status.replica);
         Self {
             group,
@@ -61,6 +59,7 @@ impl Telemetry {
             meters,
             metered,
             observers: Observers::new(observers),
+            off,
             phase: Phase::New,
             view: status.view,
             status,
@@ -72,6 +71,9 @@ impl Telemetry {
 
     /// The only way to tell anything.
     fn tell(&mut self, source: Source<'_>, event: &Event<'_>) {
+        if self.off {
+            return;
+        }
         let common = Lazy::new(self.group, source);
         event.tell(&mut self.meters, &common);
         self.observers.tell(event, &common);
@@ -84,10 +86,11 @@ impl Telemetry {
 
     /// Whether anybody hears of single operations and requests: asked before anything is done for them.
     pub(crate) fn is_watched(&self) -> bool {
-        self.metered
+        let anybody = self.metered
             || self.observers.want_all()
             || tracing::enabled!(target: "vsr::state_machine", Level::TRACE)
-            || tracing::enabled!(target: "vsr::protocol", Level::TRACE)
+            || tracing::enabled!(target: "vsr::protocol", Level::TRACE);
+        anybody && !self.off
     }
 
     /// An observer that panicked is the end of the replica.
@@ -113,6 +116,9 @@ impl Telemetry {
 
     /// The end of each turn that changed something.
     pub(crate) fn status(&mut self, status: &Status) {
+        if self.off {
+            return;
+        }
         if self.status.status != status.status {
             self.meters.status.take(status_name(self.status.status), 0.0);
             self.meters.status.take(status_name(status.status), 1.0);
@@ -143,6 +149,9 @@ impl Telemetry {
 
     /// Something happened in the protocol.
     pub(crate) fn event(&mut self, core: &Replica, event: &vsr_core::Event) {
+        if self.off {
+            return;
+        }
         let source = Source::Now(core);
         match *event {
             vsr_core::Event::LeadershipStarted { view } => self.start_leading(source, core, view),

@@ -4,7 +4,7 @@ use super::{Capture, agree, alone, metrics_fit};
 use crate::{
     Config, LogStorage, MemoryStorage, Persisted, ReplicaError,
     clock::Clock,
-    observe::{EVENTS, METRICS, Record, Telemetry, Value},
+    observe::{EVENTS, Listeners, METRICS, Observer, Record, Telemetry, Value},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use vsr_core::{
@@ -17,6 +17,10 @@ async fn replica(clock: Clock) -> Replica {
     let restored = MemoryStorage::default().open(Persisted::default()).await.expect("it is empty");
     let config = Config::default().core(ReplicaId(1), members, 7);
     Replica::start(clock.now(), config, restored, &mut Vec::new()).expect("the configuration is valid")
+}
+
+fn listener(observer: impl Observer) -> Listeners {
+    Listeners { observers: vec![Arc::new(observer)], off: false }
 }
 
 /// One of each. Those with state in between come in an order in which they could happen.
@@ -121,7 +125,7 @@ async fn every_event_reaches_tracing_metrics_and_observers_with_all_its_fields()
     let clock = Clock::new();
     let core = replica(clock).await;
     let telemetry =
-        || Telemetry::new(Config::default().group, core.status(), clock, vec![Arc::new(capture.clone())]);
+        || Telemetry::new(Config::default().group, core.status(), clock, listener(capture.clone()));
     for ending in 0..3 {
         let mut telemetry = telemetry();
         tell_all(&mut telemetry, &core);
@@ -162,7 +166,7 @@ async fn each_of_the_protocols_events_is_told_by_itself() {
     let clock = Clock::new();
     let core = replica(clock).await;
     let mut telemetry =
-        Telemetry::new(Config::default().group, core.status(), clock, vec![Arc::new(capture.clone())]);
+        Telemetry::new(Config::default().group, core.status(), clock, listener(capture.clone()));
     for event in samples() {
         let before = capture.observed().len();
         telemetry.event(&core, &event);
@@ -178,7 +182,7 @@ async fn a_view_change_and_a_leadership_are_told_with_their_true_durations() {
     let clock = Clock::new();
     let core = replica(clock).await;
     let mut telemetry =
-        Telemetry::new(Config::default().group, core.status(), clock, vec![Arc::new(capture.clone())]);
+        Telemetry::new(Config::default().group, core.status(), clock, listener(capture.clone()));
     let (from, to, primary) = (ViewNumber(0), ViewNumber(1), ReplicaId(1));
     telemetry.event(&core, &Event::ViewEntered { from, to });
     tokio::time::advance(Duration::from_millis(1500)).await;
@@ -202,10 +206,10 @@ async fn what_nobody_wants_is_not_even_looked_at() {
     let clock = Clock::new();
     let core = replica(clock).await;
     let group = Config::default().group;
-    assert!(!Telemetry::new(group, core.status(), clock, Vec::new()).is_watched());
+    assert!(!Telemetry::new(group, core.status(), clock, Listeners::default()).is_watched());
 
     struct Changes(Capture);
-    impl crate::Observer for Changes {
+    impl Observer for Changes {
         fn observe(&self, record: &Record<'_>) {
             self.0.observe(record);
         }
@@ -215,7 +219,7 @@ async fn what_nobody_wants_is_not_even_looked_at() {
     }
     let capture = Capture::default();
     let changes = Changes(capture.clone());
-    let mut telemetry = Telemetry::new(group, core.status(), clock, vec![Arc::new(changes)]);
+    let mut telemetry = Telemetry::new(group, core.status(), clock, listener(changes));
     assert!(!telemetry.is_watched(), "view changes are no single operations");
     tell_all(&mut telemetry, &core);
     let told = capture.observed();
@@ -223,5 +227,8 @@ async fn what_nobody_wants_is_not_even_looked_at() {
 
     let recorder = Capture::default();
     let _recorder = metrics::set_default_local_recorder(&recorder);
-    assert!(Telemetry::new(group, core.status(), clock, Vec::new()).is_watched(), "by the recorder");
+    assert!(
+        Telemetry::new(group, core.status(), clock, Listeners::default()).is_watched(),
+        "by the recorder"
+    );
 }
