@@ -9,7 +9,7 @@ macro_rules! table {
         { $($field:ident: $type:ty),* $(,)? }
         [$($meter:ident($($argument:expr),*)),+ $(,)?];
     )+ })+) => {
-        /// What happened, with everything that is special to it. What all events have in common is [`Common`].
+        /// What happened, with everything that is special to it. What all events have in common is [`Common`](crate::observe::Common).
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "the fields are named after what they hold; each variant is documented")]
