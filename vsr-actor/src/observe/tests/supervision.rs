@@ -37,8 +37,11 @@ async fn the_page_lists_what_supervisors_tell() {
     let _alone = alone().await;
     let capture = Capture::default();
     let _listening = tracing::subscriber::set_default(capture.clone());
-    let mut config = SupervisorConfig::default();
-    (config.restarts_max, config.shutdown_timeout) = (1, Duration::from_secs(1));
+    let config = SupervisorConfig {
+        restarts_max: 1,
+        shutdown_timeout: Duration::from_secs(1),
+        ..SupervisorConfig::default()
+    };
     let supervisor = || Supervisor::builder().config(config).start().expect("valid");
 
     let given_up = supervisor();
@@ -47,8 +50,7 @@ async fn the_page_lists_what_supervisors_tell() {
     given_up.join().await.expect_err("it never starts");
 
     // A primary that nobody can take over from takes its time.
-    let mut slow = Config::default();
-    slow.heartbeat_timeout = Duration::from_secs(20);
+    let slow = Config { heartbeat_timeout: Duration::from_secs(20), ..Config::default() };
     let cluster = Cluster::builder(3, || Nothing).config(slow).start().await.expect("valid");
     for id in [ReplicaId(1), ReplicaId(2)] {
         cluster.crash(id).await.expect("it runs");
