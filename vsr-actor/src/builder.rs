@@ -51,6 +51,33 @@ use vsr_core::{Message, ReplicaId, Status};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// ```
+/// # use vsr_actor::{Builder, Config, InProcessReplies, MemoryStorage, ReplicaId, observe::Record, prelude::*};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # impl VsrServer for Counter {}
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = Config::default();
+/// config.seed = Some(7);
+/// let id = ReplicaId(0);
+/// let replica = Builder::server(id, [id], Counter::default()) // with the callbacks of a `VsrServer`
+///     .config(config)
+///     .storage(MemoryStorage::default())
+///     .replies(InProcessReplies)
+///     .observer(|record: &Record<'_>| println!("{}", record.name()))
+///     .start()
+///     .await?;
+/// assert_eq!(replica.client().request(5).await?, 5);
+/// # Ok(replica.shutdown().await?)
+/// # }
+/// ```
 #[must_use = "nothing runs before `start`"]
 pub struct Builder<M: StateMachine> {
     id: ReplicaId,

@@ -44,6 +44,38 @@ impl Commit {
 ///
 /// Only [`handle_commit`](Self::handle_commit) must be written. No clock, no randomness, no input but the arguments; a `HashMap` is
 /// fine as long as its order does not reach a reply. Business errors belong into the reply type. A panic stops the replica.
+///
+/// ```
+/// use std::time::Duration;
+/// use vsr_actor::prelude::*;
+///
+/// /// A lease that ends by itself.
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Lease { until: Option<u64> }
+///
+/// impl StateMachine for Lease {
+///     type Operation = u64; // for how many nanoseconds
+///     type Reply = bool;
+///     fn handle_commit(&mut self, commit: &Commit, nanoseconds: u64) -> bool {
+///         let free = self.until.is_none();
+///         if free { self.until = Some(commit.timestamp + nanoseconds); }
+///         free
+///     }
+///     fn next_tick(&self) -> Option<u64> { self.until }
+///     fn handle_tick(&mut self, _commit: &Commit) { self.until = None; }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::in_process(3, Lease::default).await?;
+/// let lease = cluster.client();
+/// assert!(lease.request(1_000_000_000).await?);
+/// assert!(!lease.request(1_000_000_000).await?);
+/// tokio::time::sleep(Duration::from_secs(2)).await;
+/// assert!(lease.request(1_000_000_000).await?);
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 pub trait StateMachine: Snapshot + Sized {
     /// What clients ask for.
     type Operation: Payload;
@@ -66,6 +98,18 @@ pub trait StateMachine: Snapshot + Sized {
 }
 
 /// Operations and replies as bytes. Free for everything that serde can write and read; [`Raw`] carries bytes as they are.
+///
+/// ```
+/// use vsr_actor::{Payload, PayloadError, Raw};
+///
+/// let mut bytes = Vec::new();
+/// 7_u32.encode(&mut bytes);
+/// assert_eq!(u32::decode(bytes.clone().into())?, 7);
+/// assert_eq!(Raw::decode(bytes.clone().into())?.0, bytes);
+/// let too_short: Result<u64, PayloadError> = u64::decode(bytes.into());
+/// assert!(too_short.is_err());
+/// # Ok::<(), PayloadError>(())
+/// ```
 pub trait Payload: Sized + Send + 'static {
     /// Appends the value to `into`.
     fn encode(&self, into: &mut Vec<u8>);
@@ -156,6 +200,36 @@ impl fmt::Debug for Frozen {
 /// heartbeat, no commit. A state that takes a good part of a heartbeat interval to encode should implement this trait itself and freeze
 /// what it shares: keep its parts in `Arc`s, clone those in `snapshot`, write them out in the [`Frozen`], and change them with
 /// `Arc::make_mut`, which copies a part only while a snapshot holds it.
+///
+/// ```
+/// use std::{io, sync::Arc};
+/// use vsr_actor::{Frozen, Snapshot};
+///
+/// struct Book { text: Arc<String> }
+///
+/// impl Snapshot for Book {
+///     fn snapshot(&self) -> Frozen {
+///         let text = self.text.clone();
+///         Frozen::new(move |to| to.write_all(text.as_bytes()))
+///     }
+///     fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()> {
+///         self.text = Arc::new(io::read_to_string(from)?);
+///         Ok(())
+///     }
+///     fn digest(&self) -> Option<u128> {
+///         Some(self.text.bytes().fold(0, |digest, byte| digest.wrapping_mul(0x1_0000_01b3) ^ u128::from(byte)))
+///     }
+/// }
+///
+/// let mut book = Book { text: Arc::new("once".into()) };
+/// let frozen = book.snapshot();
+/// Arc::make_mut(&mut book.text).push_str(" upon a time"); // the snapshot keeps what it froze
+/// let mut bytes = Vec::new();
+/// frozen.write(&mut bytes)?;
+/// book.restore(&mut bytes.as_slice())?;
+/// assert_eq!(*book.text, "once");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Snapshot: Send + 'static {
     /// A view of the state as it is now. Called on the replica's task: it should cost next to nothing.
     fn snapshot(&self) -> Frozen;

@@ -1,8 +1,10 @@
 //! A whole group in one process: to embed it, and to see how a state machine behaves when replicas die and networks break.
 
+mod faults;
+
 use crate::{
-    Builder, Client, ClusterError, Config, Handle, MemoryStorage, Observer, PrimaryChanges, Rule,
-    StateMachine, Status, Transport, Verdict, VsrServer,
+    Builder, Client, ClusterError, Config, Handle, MemoryStorage, Observer, PrimaryChanges, StateMachine,
+    Status, Transport, VsrServer,
     builder::Place,
     client::Preference,
     clock::Clock,
@@ -225,21 +227,6 @@ impl<M: StateMachine> Cluster<M> {
             .ok_or_else(|| ClusterError::NotConverged { waited: PATIENCE, replicas: self.describe() })
     }
 
-    /// Ends a replica's task at once, as a crash of its process would. What its storage holds stays. Returns when the task is gone.
-    /// Not cancel-safe: dropped before it is ready, the replica may be going down still.
-    ///
-    /// # Errors
-    /// There is no such replica, or it is down already.
-    pub async fn crash(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        let slot = &self.slots[self.index_of(id)?];
-        let _changing = slot.changing.lock().await;
-        let handle = slot.state().handle.take().ok_or(ClusterError::NotRunning { id })?;
-        self.network.disconnect(id);
-        handle.crash().await;
-        slot.state().last = Some(handle.status());
-        Ok(())
-    }
-
     /// Starts a replica again on what its storage holds: after a crash, or after it stopped by itself.
     ///
     /// # Errors
@@ -302,83 +289,6 @@ impl<M: StateMachine> Cluster<M> {
         let handle = builder.start().await.map_err(replica)?;
         slot.state().handle = Some(handle);
         Ok(())
-    }
-
-    /// Empties the storage of a crashed replica, as if its disk were lost. The group takes what starts on it for a stranger.
-    ///
-    /// # Errors
-    /// There is no such replica, or it runs.
-    pub fn wipe(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.change_storage(id, MemoryStorage::wipe)
-    }
-
-    /// Takes the log of a crashed replica, as if it had kept it in memory only. What it promised about views stays, as it must.
-    /// Started again it recovers: it has no vote until it has the log back from the others, which takes a quorum of them with
-    /// logs of their own, the primary of their view among them. Where too many have lost theirs at once, they stop and say so.
-    ///
-    /// # Errors
-    /// There is no such replica, or it runs.
-    pub fn lose_log(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.change_storage(id, MemoryStorage::lose_log)
-    }
-
-    fn change_storage(&self, id: ReplicaId, change: impl FnOnce(&MemoryStorage)) -> Result<(), ClusterError> {
-        let slot = &self.slots[self.index_of(id)?];
-        let Ok(_changing) = slot.changing.try_lock() else { return Err(ClusterError::Running { id }) };
-        if slot.state().handle.is_some() {
-            return Err(ClusterError::Running { id });
-        }
-        change(&slot.storage);
-        Ok(())
-    }
-
-    /// Cuts the network into sides: replicas reach those on their own side only. Replicas that are on no side given here are together
-    /// on one more. Replaces the partition before. Clients of this process still reach every replica.
-    pub fn partition(&self, sides: &[&[ReplicaId]]) {
-        self.network.partition(sides);
-    }
-
-    /// Cuts one replica off from all others.
-    ///
-    /// # Errors
-    /// There is no such replica.
-    pub fn isolate(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.index_of(id)?;
-        self.network.isolate(id);
-        Ok(())
-    }
-
-    /// Ends every partition. Rules stay.
-    pub fn heal(&self) {
-        self.network.heal();
-    }
-
-    /// Makes a replica stand still: it handles nothing, and its mailboxes fill, until [`resume`](Self::resume). Takes effect with the
-    /// replica's next turn.
-    ///
-    /// # Errors
-    /// There is no such replica, or it does not run.
-    pub fn pause(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.handle(id)?.pause().pause();
-        Ok(())
-    }
-
-    /// Lets a paused replica go on.
-    ///
-    /// # Errors
-    /// There is no such replica, or it does not run.
-    pub fn resume(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.handle(id)?.pause().resume();
-        Ok(())
-    }
-
-    /// Decides, for as long as the returned value lives, what becomes of each message (from, to, message) between replicas. Of several
-    /// rules the strictest verdict counts. Called on the senders' tasks: it must not block.
-    pub fn rule(
-        &self,
-        rule: impl Fn(ReplicaId, ReplicaId, &Message) -> Verdict + Send + Sync + 'static,
-    ) -> Rule {
-        Rule::add(&self.network, rule)
     }
 
     /// Stops all replicas, without handing over. Requests under way may or may not be executed.
@@ -454,6 +364,32 @@ impl<M: StateMachine> Slot<M> {
 }
 
 /// Settings of an in-process cluster.
+///
+/// ```
+/// use vsr_actor::{ClusterBuilder, Config, observe::Record, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # impl VsrServer for Counter {}
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let builder: ClusterBuilder<Counter> = Cluster::server_builder(3, Counter::default); // `builder`, for a plain state machine
+/// let cluster = builder
+///     .config(Config::default())
+///     .seed(7)
+///     .transport(|_id, network| network) // what it returns is used in place of the network
+///     .observer(|record: &Record<'_>| println!("{}", record.name()))
+///     .start()
+///     .await?;
+/// assert_eq!(cluster.client().request(5).await?, 5);
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 #[must_use = "nothing runs before `start`"]
 pub struct ClusterBuilder<M: StateMachine> {
     n: usize,

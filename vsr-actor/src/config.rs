@@ -12,12 +12,18 @@ use vsr_core::{ClusterId, GroupId, Limits, ReplicaId, ReplicatedLimits};
 ///
 /// ```
 /// use std::time::Duration;
-/// use vsr_actor::Config;
+/// use vsr_actor::{ClientConfig, Config, ConfigError, Mailboxes};
 ///
 /// let mut config = Config::default();
 /// config.heartbeat_interval = Duration::from_millis(20);
 /// config.heartbeat_timeout = Duration::from_millis(100);
 /// config.validate().expect("the time-out is more than twice the interval");
+///
+/// let client: &mut ClientConfig = &mut config.client;
+/// client.deadline = Duration::from_secs(60);
+/// let mailboxes: &mut Mailboxes = &mut config.mailboxes;
+/// mailboxes.calls = 0;
+/// assert_eq!(config.validate(), Err(ConfigError::Zero { name: "mailboxes.calls" }));
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -9,6 +9,28 @@ use serde::Serialize;
 use vsr_core::{ClusterId, GroupId, ReplicaId, Status};
 
 /// The inside of a replica at one moment: see [`Handle::dump`](crate::Handle::dump). Fields are added freely.
+///
+/// ```
+/// use vsr_actor::{Callbacks, Depths, Dump, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # impl VsrServer for Counter {}
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::servers(3, Counter::default).await?;
+/// let dump: Dump = cluster.handle(cluster.ids()[0])?.dump().await?;
+/// let waiting: Depths = dump.mailboxes;
+/// let under_way: Callbacks = dump.callbacks.expect("it is no plain state machine");
+/// assert_eq!((waiting.calls, under_way.timers), (0, 0));
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Dump {

@@ -14,6 +14,21 @@ pub enum Outcome {
 }
 
 /// Why a request got no reply.
+///
+/// ```
+/// use vsr_actor::{Outcome, RequestError};
+///
+/// fn advice(error: &RequestError) -> String {
+///     match (error.outcome(), error.primary_hint()) {
+///         (Outcome::Unknown, _) => "resolve it: it may have been executed".into(),
+///         (Outcome::NotExecuted, Some(hint)) => format!("ask {} elsewhere", hint.replica),
+///         (Outcome::NotExecuted, None) if error.is_retryable() => "ask again".into(),
+///         (Outcome::NotExecuted, None) => format!("ask for something else: {error}"),
+///     }
+/// }
+/// let told = advice(&RequestError::TooLarge { bytes: 9, bytes_max: 8 });
+/// assert_eq!(told, "ask for something else: the operation has 9 bytes, at most 8 are taken");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -248,6 +263,24 @@ impl From<ClusterError> for ReplicaError {
 }
 
 /// Why something could not be done with an in-process cluster.
+///
+/// ```
+/// # use vsr_actor::{ClusterError, ReplicaId, prelude::*};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::in_process(3, Counter::default).await?;
+/// let error: ClusterError = cluster.crash(ReplicaId(9)).await.unwrap_err();
+/// assert_eq!(error.to_string(), "there is no R9 in this cluster");
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {

@@ -19,6 +19,32 @@ use vsr_core::{Message, ReplicaId};
 ///
 /// Dropping the last clone aborts the replica's task, as a crash would: nothing is handed over, and what is durable stays durable.
 /// [`shutdown`](Self::shutdown) is the polite way.
+///
+/// ```
+/// use vsr_actor::{Builder, Handle, ReplicaId, ReplyTo, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let id = ReplicaId(0);
+/// let replica: Handle<Counter> = Builder::new(id, [id], Counter::default()).start().await?;
+/// assert_eq!(replica.id(), id);
+/// assert_eq!(replica.client().request(5).await?, 5);
+/// replica.submit(7, ReplyTo::Nobody)?; // replies go to its `Replies`
+/// while replica.status().protocol.applied != replica.dump().await?.protocol.op {
+///     replica.watch_status().next().await;
+/// }
+/// replica.shutdown().await?;
+/// replica.join().await?; // ended without an error
+/// # Ok(())
+/// # }
+/// ```
 pub struct Handle<M: StateMachine> {
     inner: Arc<Inner<M>>,
 }
@@ -96,6 +122,17 @@ impl<M: StateMachine> Handle<M> {
     /// Hands in a message of another replica, for transports of the user's own. Never waits: when the mailbox is full the message is
     /// dropped, as a network would, and the protocol repairs it. Any message may be handed in, whoever made it: the protocol ignores
     /// what is damaged, old, or not meant for this replica.
+    ///
+    /// ```
+    /// use vsr_actor::{Handle, Message, StateMachine};
+    ///
+    /// fn arrived<M: StateMachine>(replica: &Handle<M>, bytes: Vec<u8>) {
+    ///     // What cannot be read is dropped, like what gets lost on its way.
+    ///     if let Ok(message) = Message::decode(bytes.into()) {
+    ///         replica.deliver(message);
+    ///     }
+    /// }
+    /// ```
     #[doc(alias = "vsr_send")]
     pub fn deliver(&self, message: Message) {
         let _ = self.inner.peers.try_send(message);
@@ -108,6 +145,30 @@ impl<M: StateMachine> Handle<M> {
     }
 
     /// The mailbox of the replica's [`VsrServer`](crate::VsrServer).
+    ///
+    /// ```
+    /// # use vsr_actor::{CallError, prelude::*};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # impl VsrServer for Counter {}
+    /// # struct Get;
+    /// # impl HandleCall<Get> for Counter {
+    /// #     type Answer = i64;
+    /// #     fn handle_call(&mut self, _: Get, from: ReplyToken<i64>, _: &mut Context<Self>) -> Next { from.reply(self.total); Next::Wait }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::servers(3, Counter::default).await?;
+    /// let counter = cluster.handle(cluster.ids()[0])?.server();
+    /// assert_eq!(counter.call(Get).await?, 0);
+    /// # Ok(cluster.shutdown().await?)
+    /// # }
+    /// ```
     #[must_use]
     pub fn server(&self) -> ServerRef<M> {
         self.inner.server.clone()
@@ -115,6 +176,26 @@ impl<M: StateMachine> Handle<M> {
 
     /// Says which replica this is and of which group, to one that was [started without members](crate::Builder::new), and lets it join.
     /// Members are in the order that all of them agree on. Cancel-safe: once begun, the replica joins all the same.
+    ///
+    /// ```
+    /// use vsr_actor::{Builder, MemoryStorage, ReplicaId, prelude::*};
+    ///
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let unnamed = Builder::new(ReplicaId(0), [], Counter::default()).start().await?;
+    /// unnamed.set_log(MemoryStorage::default()).await?;
+    /// unnamed.set_cluster(ReplicaId(4), [ReplicaId(4)]).await?;
+    /// assert_eq!(unnamed.client().request(5).await?, 5);
+    /// # Ok(unnamed.shutdown().await?)
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AlreadyRunning`](ReplicaError::AlreadyRunning), if it has joined. [`Config`](ReplicaError::Config), if these members break a

@@ -10,6 +10,28 @@ use vsr_core::{OpNumber, ReadId, ReadKind, Refusal};
 /// [`Client::read_after`](crate::Client::read_after). Means something to the group it came from only.
 ///
 /// Of two tokens the greater one stands for both: `a.max(b)`.
+///
+/// ```
+/// # use vsr_actor::{Token, prelude::*};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cluster = Cluster::in_process(3, Counter::default).await?;
+/// let (mine, yours) = (cluster.client(), cluster.client());
+/// mine.request(5).await?;
+/// yours.request(7).await?;
+/// let both: Token = mine.token().max(yours.token());
+/// assert!(both.op() >= mine.token().op());
+/// assert_eq!(mine.read_after(both, |counter| counter.total).await?, 12);
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(OpNumber);

@@ -76,6 +76,47 @@ impl<R> fmt::Debug for Waiting<R> {
 
 /// Gives replies to those who asked this replica. The default answers the callers of [`Client`](crate::Client); override it to
 /// answer clients that a transport of your own brought.
+///
+/// ```
+/// use tokio::sync::mpsc;
+/// use vsr_actor::{Builder, Replies, ReplicaId, ReplyTo, RequestError, Waiting, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// /// Answers clients of its own by their names.
+/// struct Post(mpsc::UnboundedSender<(String, i64)>);
+///
+/// impl Replies<i64> for Post {
+///     fn send_reply(&mut self, to: ReplyTo<i64>, reply: Result<i64, RequestError>) {
+///         match (to, reply) {
+///             (ReplyTo::Custom(name), Ok(total)) => {
+///                 let _ = self.0.send((String::from_utf8_lossy(&name).into(), total));
+///             }
+///             (ReplyTo::Custom(_), Err(error)) => println!("{error}"),
+///             (ReplyTo::Waiter(caller), reply) => {
+///                 let caller: Waiting<i64> = caller; // of a `Client`
+///                 caller.send(reply);
+///             }
+///             (nobody, reply) => nobody.send(reply),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (post, mut sent) = mpsc::unbounded_channel();
+/// let id = ReplicaId(0);
+/// let replica = Builder::new(id, [id], Counter::default()).replies(Post(post)).start().await?;
+/// replica.submit(5, ReplyTo::Custom("Ada".into()))?;
+/// assert_eq!(sent.recv().await, Some(("Ada".into(), 5)));
+/// # Ok(replica.shutdown().await?)
+/// # }
+/// ```
 pub trait Replies<R>: Send + 'static {
     /// Answers one request. Called on the replica's task: it must not block. A panic stops the replica. Called at most once for each
     /// request that was submitted through this replica; not at all for those [`Custom`](ReplyTo::Custom) ones that are under way when

@@ -71,6 +71,34 @@ impl fmt::Display for Status {
 }
 
 /// Follows the status of a replica. It returns copies: holding one never holds up the replica.
+///
+/// ```
+/// use vsr_actor::{Health, Status, StatusStream, WatchStatus, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cluster = Cluster::in_process(3, Counter::default).await?;
+/// let replica = cluster.handle(cluster.ids()[1])?;
+/// let mut watch: WatchStatus = replica.watch_status();
+/// let as_stream: StatusStream = replica.status_stream(); // the same, for those who like streams
+/// cluster.crash(cluster.ids()[0]).await?;
+/// let mut status: Status = watch.latest();
+/// while !status.protocol.is_primary {
+///     status = watch.next().await.expect("it runs");
+/// }
+/// assert!(status.health.is_running());
+/// cluster.crash(cluster.ids()[1]).await?;
+/// assert!(matches!(watch.latest().health, Health::Failed(_)));
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct WatchStatus(pub(crate) watch::Receiver<Status>);
 

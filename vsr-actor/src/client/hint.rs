@@ -45,7 +45,7 @@ impl<M: StateMachine> Client<M> {
     /// they find their way.
     ///
     /// ```
-    /// # use vsr_actor::prelude::*;
+    /// # use vsr_actor::{PrimaryChanges, PrimaryHint, prelude::*};
     /// # #[derive(Default, Serialize, Deserialize)]
     /// # struct Counter { total: i64 }
     /// # impl StateMachine for Counter {
@@ -58,7 +58,7 @@ impl<M: StateMachine> Client<M> {
     /// let cluster = Cluster::in_process(3, Counter::default).await?;
     /// let counter = cluster.client();
     /// counter.request(5).await?;
-    /// let hint = counter.primary_hint().expect("somebody answered");
+    /// let hint: PrimaryHint = counter.primary_hint().expect("somebody answered");
     /// assert_eq!(hint.replica, cluster.primary().await?);
     /// # Ok(cluster.shutdown().await?)
     /// # }
@@ -72,7 +72,7 @@ impl<M: StateMachine> Client<M> {
     /// hears of. Views that follow each other quickly may be seen as one. It ends when there will be no replica any more.
     ///
     /// ```
-    /// # use vsr_actor::prelude::*;
+    /// # use vsr_actor::{PrimaryChanges, PrimaryHint, prelude::*};
     /// # #[derive(Default, Serialize, Deserialize)]
     /// # struct Counter { total: i64 }
     /// # impl StateMachine for Counter {
@@ -85,7 +85,7 @@ impl<M: StateMachine> Client<M> {
     /// use tokio_stream::StreamExt; // or the one of `futures`
     ///
     /// let cluster = Cluster::in_process(3, Counter::default).await?;
-    /// let mut primaries = cluster.client().primary_changes();
+    /// let mut primaries: PrimaryChanges = cluster.client().primary_changes();
     /// let first = primaries.next().await.expect("the group has formed");
     /// cluster.crash(first.replica).await?;
     /// let second = primaries.next().await.expect("the others take over");

@@ -45,6 +45,26 @@ use vsr_core::TraceContext;
 ///
 /// The last clone, and the last [`Ticket`], that is dropped ends the session's work: requests that are not answered yet are not sent
 /// again, and may or may not be executed.
+///
+/// ```
+/// # use vsr_actor::prelude::*;
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::in_process(3, Counter::default).await?;
+/// let counter = cluster.client();
+/// assert_eq!(counter.request(5).await?, 5);
+/// let ticket = counter.try_submit(7)?; // does not wait for room in the window
+/// assert_eq!(ticket.await?, 12);
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 pub struct Client<M: StateMachine> {
     shared: Arc<Shared<M::Reply>>,
     way: Arc<Way<M>>,

@@ -99,6 +99,25 @@ impl<M: StateMachine> Client<M> {
     /// Reads the state of the client's replica as it is, and says which op it reflects. Nobody else is asked: a replica that is cut off
     /// answers with what it last knew. A later stale read may reflect an earlier op, if another replica serves it, or this one was started again.
     ///
+    /// ```
+    /// # use vsr_actor::{Stale, prelude::*};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::in_process(3, Counter::default).await?;
+    /// let reader = cluster.client_at(cluster.ids()[2])?;
+    /// let seen: Stale<i64> = reader.read_stale(|counter| counter.total).await?;
+    /// println!("{} as of {}", seen.value, seen.op);
+    /// # Ok(cluster.shutdown().await?)
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`read_linearizable`](Self::read_linearizable), except that no quorum is needed.
     pub async fn read_stale<T: Send + 'static>(

@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 /// Who has asked for its [`id`](Self::id) can have the reply later, too, after the ticket was dropped:
 ///
 /// ```
-/// # use vsr_actor::prelude::*;
+/// use vsr_actor::{RequestId, Ticket, prelude::*};
+///
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Counter { total: i64 }
 /// # impl StateMachine for Counter {
@@ -31,8 +32,8 @@ use tokio::sync::oneshot;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let cluster = Cluster::in_process(3, Counter::default).await?;
 /// let counter = cluster.client();
-/// let (first, second) = (counter.submit(1).await?, counter.submit(2).await?); // both are under way
-/// let id = second.id();
+/// let (first, second): (Ticket<i64>, Ticket<i64>) = (counter.submit(1).await?, counter.submit(2).await?); // both are under way
+/// let id: RequestId = second.id();
 /// drop(second);
 /// assert_eq!(first.await?, 1);
 /// assert_eq!(counter.resolve(id).await?, 3);

@@ -133,6 +133,33 @@ pub fn check_by_key<M: Model, K: Eq + Hash>(
 }
 
 /// Records calls of many tasks; its clock counts events, so no two happen at once.
+///
+/// ```
+/// use vsr_actor::linearizability::{Call, CallId, CallOutcome, Model, Recorder, Violation, check, check_by_key};
+///
+/// /// Many registers: writing one returns what was in it.
+/// struct Registers;
+/// impl Model for Registers {
+///     type State = u64;
+///     type Op = (&'static str, u64);
+///     type Reply = u64;
+///     fn initial() -> u64 { 0 }
+///     fn step(state: &u64, (_key, new): &Self::Op) -> (u64, u64) { (*new, *state) }
+/// }
+///
+/// let recorder = Recorder::new();
+/// let refused: CallId = recorder.invoke(("x", 9)); // known not to have been executed
+/// let first = recorder.invoke(("x", 1));
+/// recorder.returned(first, 0);
+/// recorder.invoke(("x", 2)); // never answered: it may be executed at any time
+/// let calls: Vec<Call<_, _>> = recorder.into_calls_without(&[refused]);
+/// assert_eq!(calls[1].outcome, CallOutcome::Unknown);
+/// check_by_key::<Registers, _>(&calls, |(key, _)| *key).expect("each register by itself");
+///
+/// let late = Call { op: ("x", 3), invoked: 10, outcome: CallOutcome::Returned { at: 11, reply: 0 } };
+/// let wrong = check::<Registers>(&[calls[0].clone(), late]);
+/// assert!(matches!(wrong, Err(Violation::NotLinearizable { call: 1, .. })), "1 was in it");
+/// ```
 pub struct Recorder<O, R> {
     recorded: Mutex<Recorded<O, R>>,
 }

@@ -2,6 +2,27 @@
 //!
 //! [`EVENTS`] is the table of all events and [`METRICS`] that of all metrics; docs/telemetry.md shows both. An [`Observer`] gets each
 //! event as a typed value, with its fields by name for those that do not care which event it is.
+//!
+//! ```
+//! use vsr_actor::observe::{EVENTS, Event, FieldDefinition, METRICS, Metric, MetricKind, Role};
+//!
+//! for row in EVENTS {
+//!     let fields: Vec<&FieldDefinition> = row.fields.iter().collect();
+//!     println!("{}: {} ({fields:?})", row.name, row.meaning);
+//! }
+//! let counters = METRICS.iter().filter(|metric: &&Metric| metric.kind == MetricKind::Counter);
+//! assert!(counters.count() > 0);
+//!
+//! fn role_of(event: &Event<'_>) -> Option<Role> {
+//!     match event {
+//!         Event::RoleChanged { new_role, .. } => Some(*new_role),
+//!         other => {
+//!             println!("{} {:?}", other.definition().name, other.fields());
+//!             None
+//!         }
+//!     }
+//! }
+//! ```
 
 mod macros;
 mod meters;

@@ -46,6 +46,27 @@ use tracing::Level;
 /// It is called on the replica's task, in the order in which things happened: it must not block, or heartbeats wait for it. What it
 /// hears of many replicas comes from many threads at once. A panic in it ends the replica with
 /// [`ReplicaError::Callback`](crate::ReplicaError::Callback) of `observe`; it is not called again by that replica.
+///
+/// ```
+/// use vsr_actor::{Observer, Record, observe::{Common, Definition, Value}};
+///
+/// /// Writes down what an operator should hear of, field by field.
+/// struct Journal;
+///
+/// impl Observer for Journal {
+///     fn observe(&self, record: &Record<'_>) {
+///         let replica: &Common = record.common;
+///         println!("{} in {}: {}", replica.node_id, replica.view_number, record.definition().meaning);
+///         for (name, value) in record.fields().filter(|(_, value)| *value != Value::Absent) {
+///             println!("    {}: {name} = {value}", record.name());
+///         }
+///     }
+///
+///     fn wants(&self, definition: &'static Definition) -> bool {
+///         definition.level <= tracing::Level::INFO
+///     }
+/// }
+/// ```
 pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn observe(&self, record: &Record<'_>);

@@ -38,7 +38,7 @@ impl Drop for Thread {
 /// format of Prometheus, durations as histograms. Call it before the first replica starts.
 ///
 /// ```
-/// use vsr_actor::{observe::prometheus, prelude::*};
+/// use vsr_actor::{observe::prometheus::{self, Exporter, PrometheusError}, prelude::*};
 ///
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Counter(i64);
@@ -50,7 +50,8 @@ impl Drop for Thread {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let any = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?; // in place of a fixed one
-/// let exporter = prometheus::install(any)?; // "0.0.0.0:9100".parse()? in earnest
+/// let exporter: Result<Exporter, PrometheusError> = prometheus::install(any); // "0.0.0.0:9100".parse()? in earnest
+/// let exporter = exporter?;
 /// let cluster = Cluster::in_process(3, Counter::default).await?;
 /// cluster.client().request(5).await?;
 /// assert!(exporter.render().contains("vsr_is_primary"));

@@ -51,6 +51,71 @@ use vsr_core::{ReplicaId, Status};
 /// # Ok(cluster.shutdown().await?)
 /// # }
 /// ```
+///
+/// ```
+/// # use std::time::Duration;
+/// # use vsr_actor::{MemoryStorage, RequestError, Timer, prelude::*};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// #[derive(Default)]
+/// struct Watcher { counter: Counter, alarm: Option<Timer> }
+/// # impl Snapshot for Watcher {
+/// #     fn snapshot(&self) -> vsr_actor::Frozen { self.counter.snapshot() }
+/// #     fn restore(&mut self, from: &mut dyn std::io::Read) -> std::io::Result<()> { self.counter.restore(from) }
+/// # }
+/// # impl StateMachine for Watcher {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, commit: &Commit, add: i64) -> i64 { self.counter.handle_commit(commit, add) }
+/// # }
+///
+/// struct Alarm;
+/// struct Weather(i64);
+/// struct Counted(Result<i64, RequestError>);
+///
+/// impl VsrServer for Watcher {
+///     async fn init(&mut self, ctx: &mut Context<Self>) -> Result<(), Stop> {
+///         ctx.set_log(MemoryStorage::default())?; // only here, before the replica joins its group
+///         ctx.set_cluster(ctx.node_id(), [ctx.node_id()])?;
+///         self.alarm = Some(ctx.send_after(Duration::from_secs(60), Alarm));
+///         ctx.continue_after(); // `handle_continue` comes next
+///         Ok(())
+///     }
+///     fn handle_continue(&mut self, ctx: &mut Context<Self>) -> Next {
+///         ctx.spawn(async { Weather(21) }); // in life: asks another service
+///         Next::Wait
+///     }
+/// }
+/// impl HandleInfo<Weather> for Watcher {
+///     fn handle_info(&mut self, Weather(degrees): Weather, ctx: &mut Context<Self>) -> Next {
+///         ctx.request_info(degrees, Counted)
+///     }
+/// }
+/// impl HandleInfo<Counted> for Watcher {
+///     fn handle_info(&mut self, Counted(total): Counted, ctx: &mut Context<Self>) -> Next {
+///         if let (Ok(_), Some(alarm)) = (total, self.alarm.take()) { ctx.cancel(alarm); }
+///         Next::Wait
+///     }
+/// }
+/// impl HandleInfo<Alarm> for Watcher {
+///     fn handle_info(&mut self, _: Alarm, _: &mut Context<Self>) -> Next {
+///         Next::Stop(Stop::because("no weather for a minute"))
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let id = vsr_actor::ReplicaId(0);
+/// # let replica = vsr_actor::Builder::server(id, [], Watcher::default()).start().await?;
+/// # while replica.client().read_linearizable(|watcher| watcher.counter.total).await? == 0 {}
+/// # while replica.dump().await?.callbacks.is_some_and(|callbacks| callbacks.timers > 0) {}
+/// # Ok(replica.shutdown().await?)
+/// # }
+/// ```
 pub struct Context<S: StateMachine> {
     status: Status,
     clock: Clock,

@@ -4,6 +4,19 @@ use crate::{Outcome, RequestError};
 use std::time::Duration;
 
 /// Why an actor did not take a message, or a call got no answer.
+///
+/// ```
+/// use vsr_actor::{CallError, Outcome};
+///
+/// fn ask_again(error: &CallError) -> bool {
+///     match error.outcome() {
+///         Outcome::NotExecuted => error.is_retryable(),
+///         Outcome::Unknown => false, // it may have been executed
+///     }
+/// }
+/// assert!(ask_again(&CallError::Full));
+/// assert!(!ask_again(&CallError::Unanswered));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -60,6 +73,13 @@ impl CallError {
 }
 
 /// What can only be set before a replica has joined its group.
+///
+/// ```
+/// # use vsr_actor::{AlreadyRunning, MemoryStorage, prelude::*};
+/// fn too_late<S: VsrServer>(ctx: &mut Context<S>) -> Result<(), AlreadyRunning> {
+///     ctx.set_log(MemoryStorage::default()) // an error everywhere but in `init`
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the replica has joined its group: {what} can be set before that only")]
 pub struct AlreadyRunning {

@@ -140,6 +140,29 @@ pub trait VsrServer: StateMachine {
     /// Answers a request that was submitted through this replica. Override it to answer clients of one's own: what
     /// [`Handle::submit`](crate::Handle::submit) was given comes back here. `default` is what the replica was started with. The duties
     /// are those of [`Replies::send_reply`]; a [`ReplyTo::Waiter`] must be passed on to `default` or [sent to](ReplyTo::send).
+    ///
+    /// ```
+    /// use vsr_actor::{Message, ReplicaId, Replies, ReplyTo, RequestError, Transport, prelude::*};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// impl VsrServer for Counter {
+    ///     fn send_vsr(&mut self, to: ReplicaId, message: Message, default: &mut dyn Transport) {
+    ///         println!("to {to}: {} bytes", message.encode().len());
+    ///         default.send_vsr(to, message);
+    ///     }
+    ///     fn send_reply(&mut self, to: ReplyTo<i64>, reply: Result<i64, RequestError>, default: &mut dyn Replies<i64>) {
+    ///         match to {
+    ///             ReplyTo::Custom(name) => println!("to {name:?}: {reply:?}"),
+    ///             others => default.send_reply(others, reply),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     fn send_reply(
         &mut self,
         to: ReplyTo<Self::Reply>,
@@ -173,6 +196,42 @@ pub trait HandleInfo<I: Send + 'static>: VsrServer {
 }
 
 /// What an actor does after a callback.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use vsr_actor::prelude::*;
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// /// Counts again in a moment; stops when nothing is left to do.
+/// struct Again;
+/// impl HandleCast<Again> for Counter {
+///     fn handle_cast(&mut self, _: Again, _: &mut Context<Self>) -> Next { Next::Continue }
+/// }
+/// impl VsrServer for Counter {
+///     fn handle_continue(&mut self, ctx: &mut Context<Self>) -> Next {
+///         ctx.request_detached(1);
+///         Next::Idle(Duration::from_secs(60))
+///     }
+///     fn handle_idle(&mut self, _: &mut Context<Self>) -> Next { Next::Stop(Stop::Normal) }
+///     async fn terminate(&mut self, why: &Stop) {
+///         if !why.is_normal() { eprintln!("counting ends: {why}"); }
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = Cluster::servers(1, Counter::default).await?;
+/// let replica = cluster.handle(cluster.ids()[0])?;
+/// replica.server().cast(Again).await?;
+/// replica.join().await?; // a minute later
+/// assert_eq!(replica.status().protocol.op, replica.status().protocol.commit);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a callback returns it"]
 #[non_exhaustive]

@@ -17,7 +17,9 @@ use tokio::{
 /// one that tries, and one with a time of its own. Messages of one sender are handled in the order in which they were sent.
 ///
 /// ```
-/// # use vsr_actor::prelude::*;
+/// use std::time::Duration;
+/// use vsr_actor::{CallError, ServerRef, prelude::*};
+///
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Counter(i64);
 /// # impl StateMachine for Counter {
@@ -38,13 +40,30 @@ use tokio::{
 ///         ctx.request_detached(n)
 ///     }
 /// }
+/// struct Hello;
+/// impl HandleInfo<Hello> for Counter {
+///     fn handle_info(&mut self, _: Hello, _: &mut Context<Self>) -> Next {
+///         Next::Wait
+///     }
+/// }
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let cluster = Cluster::servers(3, Counter::default).await?;
-/// let counter = cluster.handle(cluster.primary().await?)?.server();
+/// let counter: ServerRef<Counter> = cluster.handle(cluster.primary().await?)?.server();
 /// counter.cast(Add(1)).await?; // nobody waits for what becomes of it
 /// assert_eq!(counter.call(Add(2)).await?, 3);
+///
+/// let soon = Duration::from_millis(10);
+/// counter.try_cast(Add(3))?; // if there is room now
+/// counter.cast_timeout(Add(4), soon).await?; // if there is room soon
+/// assert_eq!(counter.try_call(Add(5)).await?, 15);
+/// let late = counter.call_timeout(Add(6), Duration::ZERO).await;
+/// assert!(matches!(late, Err(CallError::Timeout { .. })), "its outcome is unknown: {late:?}");
+///
+/// counter.info(Hello).await?;
+/// counter.info_timeout(Hello, soon).await?;
+/// counter.try_info(Hello)?;
 /// # Ok(cluster.shutdown().await?)
 /// # }
 /// ```

@@ -7,6 +7,26 @@ use tokio::sync::oneshot;
 /// Answers one call: at once, or later from wherever it was kept. Dropped, the caller gets [`CallError::Unanswered`].
 ///
 /// It belongs beside the replicated state, never into it: it means something to this replica only. See [`VsrServer`](super::VsrServer).
+///
+/// ```
+/// use vsr_actor::{RequestError, prelude::*};
+///
+/// /// Callers that are answered together, whatever comes of it.
+/// #[derive(Default)]
+/// struct Waiting(Vec<ReplyToken<i64>>);
+///
+/// impl Waiting {
+///     fn answer(&mut self, told: &Result<i64, RequestError>) {
+///         self.0.retain(|caller| !caller.is_abandoned());
+///         for caller in self.0.drain(..) {
+///             match told {
+///                 Ok(answer) => caller.reply(*answer),
+///                 Err(error) => caller.fail(error.clone()),
+///             }
+///         }
+///     }
+/// }
+/// ```
 #[must_use = "the caller waits for an answer"]
 pub struct ReplyToken<A> {
     caller: Option<oneshot::Sender<Result<A, CallError>>>,

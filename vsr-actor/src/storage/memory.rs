@@ -11,6 +11,32 @@ use vsr_core::{Entry, LogState, OpNumber, Record, Restored, Snapshot, Write};
 /// Keeps everything in memory. Clones share what is kept: hand one to the replica and keep another to start it again after a crash.
 ///
 /// A replica started on an empty `MemoryStorage` is a new replica: the group it was a member of takes it for a stranger.
+///
+/// ```
+/// use vsr_actor::{Builder, MemoryStorage, ReplicaId, prelude::*};
+///
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (id, kept) = (ReplicaId(0), MemoryStorage::default());
+/// let start = || Builder::new(id, [id], Counter::default()).storage(kept.clone()).start();
+/// let first = start().await?;
+/// assert_eq!(first.client().request(5).await?, 5);
+/// first.shutdown().await?;
+/// let second = start().await?;
+/// assert_eq!(second.client().request(7).await?, 12);
+/// second.shutdown().await?;
+/// kept.lose_log(); // who it is, and what it promised, is left: with others it would get its log back
+/// kept.wipe(); // nothing is left
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct MemoryStorage(Arc<Mutex<Kept>>);
 

@@ -20,6 +20,59 @@ use vsr_core::{Restored, Write, WriteId};
 /// The replica's task calls it, so [`append`](Self::append) must not block: a storage with a disk hands the write to a thread of its
 /// own, says [`Appended::Pending`], and tells the [`Persisted`] watermark when the write is durable. The protocol holds back whatever
 /// depends on a write until then; the storage cannot get that order wrong.
+///
+/// ```
+/// use std::{io, sync::mpsc};
+/// use vsr_actor::vsr_core::{Restored, Write};
+/// use vsr_actor::{Appended, LogStorage, Persisted, StorageError};
+///
+/// fn save(write: &Write) -> io::Result<()> {
+///     # let _ = write;
+///     // … to a disk, whole or not at all
+///     Ok(())
+/// }
+///
+/// #[derive(Default)]
+/// struct Disk { writer: Option<mpsc::Sender<Write>> }
+///
+/// #[async_trait::async_trait]
+/// impl LogStorage for Disk {
+///     async fn open(&mut self, persisted: Persisted) -> Result<Restored, StorageError> {
+///         let (writer, writes) = mpsc::channel::<Write>();
+///         self.writer = Some(writer);
+///         std::thread::spawn(move || { // it ends with the storage
+///             for write in writes {
+///                 match save(&write) {
+///                     Ok(()) => persisted.advance(write.id),
+///                     Err(error) => return persisted.fail(StorageError::caused_by("cannot write the log", error)),
+///                 }
+///             }
+///         });
+///         Ok(Restored::default()) // what an earlier start has left
+///     }
+///
+///     fn append(&mut self, write: Write) -> Result<Appended, StorageError> {
+///         let writer = self.writer.as_ref().ok_or_else(|| StorageError::new("the log is not open"))?;
+///         writer.send(write).map_err(|_| StorageError::new("the writer is gone"))?;
+///         Ok(Appended::Pending)
+///     }
+/// }
+/// # use vsr_actor::{Builder, ReplicaId, prelude::*};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let id = ReplicaId(0);
+/// # let replica = Builder::new(id, [id], Counter::default()).storage(Disk::default()).start().await?;
+/// # assert_eq!(replica.client().request(5).await?, 5);
+/// # Ok(replica.shutdown().await?)
+/// # }
+/// ```
 #[async_trait::async_trait]
 pub trait LogStorage: Send + 'static {
     /// Reads what earlier starts left. Called once, before anything else; `persisted` belongs to this start.

@@ -162,6 +162,37 @@ impl Supervisor {
     /// Waits until it has ended by itself: its token was cancelled, or it gave a child up. Dropped before it is ready, it aborts all, as
     /// dropping the supervisor does.
     ///
+    /// ```
+    /// use tokio_stream::StreamExt; // or the one of `futures`
+    /// use vsr_actor::{Builder, Child, Handles, ReplicaId, Restart, Supervisor, SupervisorBuilder, SupervisorConfig, SupervisorError};
+    /// # use vsr_actor::prelude::*;
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut config = SupervisorConfig::default();
+    /// config.restarts_max = 2;
+    /// let builder: SupervisorBuilder = Supervisor::builder().config(config);
+    /// let supervisor = builder.start()?;
+    ///
+    /// // A replica that is no member of its own group cannot start.
+    /// let hopeless = || Builder::new(ReplicaId(0), [ReplicaId(1)], Counter::default()).start();
+    /// let child: Child<Counter> = supervisor.start("hopeless", Restart::Permanent, hopeless).await?;
+    /// child.await_end().await;
+    /// println!("{} was started {} times: {:?}", child.name(), child.restarts(), child.last_error());
+    /// assert!(child.handle().is_none());
+    /// let mut lives: Handles<Counter> = child.handles();
+    /// assert!(lives.next().await.is_none(), "there was none");
+    /// assert!(matches!(supervisor.join().await, Err(SupervisorError::GivenUp { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`GivenUp`](SupervisorError::GivenUp); [`ShutdownTimedOut`](SupervisorError::ShutdownTimedOut), the first one of them.
     pub async fn join(mut self) -> Result<(), SupervisorError> {

@@ -194,6 +194,28 @@ impl Transport for InProcess {
 }
 
 /// A rule for messages, in force until this is dropped.
+///
+/// ```
+/// # use vsr_actor::{ReplicaId, Rule, Verdict, prelude::*};
+/// # #[derive(Default, Serialize, Deserialize)]
+/// # struct Counter { total: i64 }
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+/// # }
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let cluster = Cluster::in_process(3, Counter::default).await?;
+/// let doubled: Rule = cluster.rule(|_from, to, _message| match to {
+///     ReplicaId(1) => Verdict::Duplicate,
+///     _ => Verdict::Deliver,
+/// });
+/// assert_eq!(cluster.client().request(5).await?, 5);
+/// drop(doubled);
+/// # Ok(cluster.shutdown().await?)
+/// # }
+/// ```
 #[must_use = "the rule ends when this is dropped"]
 #[derive(Debug)]
 pub struct Rule {
@@ -246,6 +268,8 @@ impl Drop for Rule {
 ///     });
 /// }
 /// assert_eq!(replicas[2].client().request(5).await?, 5);
+/// network.disconnect(ids[0]);
+/// assert_eq!(replicas[2].client().request(7).await?, 12); // the others take over
 /// # Ok(())
 /// # }
 /// ```

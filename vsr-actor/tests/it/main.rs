@@ -4,6 +4,7 @@ mod client;
 mod common;
 mod deadlines;
 mod determinism;
+mod examples;
 mod failover;
 mod history;
 mod outcomes;
