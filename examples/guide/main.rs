@@ -5,6 +5,8 @@ mod clerk;
 mod promises;
 #[cfg(test)]
 mod simulation;
+mod supervision;
+mod telemetry;
 mod teller;
 mod wire;
 
@@ -13,6 +15,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     promises::run().await?;
     teller::run().await?;
     clerk::run().await?;
+    supervision::run().await?;
+    telemetry::run().await?;
     wire::run().await?;
     Ok(())
 }
