@@ -100,12 +100,13 @@ impl Net {
 
     /// What client `c1` is told next.
     async fn answer(&mut self) -> Value {
-        loop {
-            if let Some(answer) = self.answers.pop_front() {
-                return answer;
+        let told = async {
+            while self.answers.is_empty() {
+                self.go_on().await;
             }
-            self.go_on().await;
-        }
+            self.answers.pop_front()
+        };
+        timeout(Duration::from_secs(60), told).await.ok().flatten().expect("an answer within a minute")
     }
 
     async fn ask(&mut self, node: usize, body: Value) -> Value {
