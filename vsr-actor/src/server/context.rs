@@ -207,7 +207,8 @@ impl<S: StateMachine> Context<S> {
         Next::Wait
     }
 
-    /// Has an operation executed on the group; the outcome, by way of `map`, comes back to this actor as an info.
+    /// Has an operation executed on the group; the outcome, by way of `map`, comes back to this actor as an info. A panic in `map` is one
+    /// in [spawned](Self::spawn) work.
     pub fn request_info<I: Send + 'static>(
         &mut self,
         operation: S::Operation,
@@ -217,9 +218,10 @@ impl<S: StateMachine> Context<S> {
         S: super::HandleInfo<I>,
     {
         let (tell, outcome) = oneshot::channel();
-        let next = self.submit(operation, move |reply| drop(tell.send(map(reply))));
-        // Not told only if the session is gone without a word, and with it the replica.
-        self.spawned.spawn(async move { outcome.await.ok().map(info_turn) });
+        let next = self.submit(operation, move |reply| drop(tell.send(reply)));
+        // Not told only if the session is gone without a word, and with it the replica. `map` runs here, where a panic has an owner: a
+        // session that tells of errors has other callers, too.
+        self.spawned.spawn(async move { outcome.await.ok().map(|reply| info_turn(map(reply))) });
         next
     }
 

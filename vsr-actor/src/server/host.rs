@@ -189,10 +189,16 @@ impl<M: StateMachine> Host<M> {
         {
             self.take_result(done);
         }
-        while self.taken.len() < TURNS_MAX
-            && let Some(turn) = self.context.timers.take_due(now)
-        {
-            self.taken.push(turn);
+        while self.taken.len() < TURNS_MAX {
+            // One that repeats clones its info: that is the user's code.
+            match machine::called("send_interval", || self.context.timers.take_due(now)) {
+                Ok(Some(turn)) => self.taken.push(turn),
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
         }
         while self.taken.len() < TURNS_MAX
             && let Ok(turn) = self.mailbox.try_recv()

@@ -5,5 +5,6 @@ mod desk;
 mod ends;
 mod joining;
 mod overrides;
+mod panics;
 mod slow;
 mod time;
