@@ -1,5 +1,5 @@
 //! [`Simulation`] tests a state machine of your own: replicas, disks, network and clients are simulated, all that happens is drawn
-//! from a seed, and a failure tells how to see it again. [`transport_conformance`] tests a transport of your own. Depend on this crate
+//! from a seed, and a failure tells how to see it again. [`transport_conformance`](mod@transport_conformance) tests a transport of your own. Depend on this crate
 //! without default features, as a dev-dependency.
 //!
 //! The rest are the tests of the protocol, as a library: a world of simulated replicas, networks, disks and clients; checkers, one
