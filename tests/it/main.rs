@@ -2,6 +2,7 @@
 
 mod codec;
 mod exploration;
+mod parity;
 mod rules;
 mod scenarios;
 mod seeds;
