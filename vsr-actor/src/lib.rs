@@ -50,8 +50,8 @@ pub use observe::{Observer, Record};
 pub use read::{Stale, Token};
 pub use replies::{InProcessReplies, Replies, ReplyTo, Waiting};
 pub use server::{
-    AlreadyRunning, CallError, Context, HandleCall, HandleCast, HandleInfo, Next, ReplyToken, ServerRef,
-    Stop, Timer, VsrServer,
+    AlreadyRunning, CallError, Context, HandleCall, HandleCast, HandleInfo, Next, PeerState, ReplyToken,
+    ServerRef, Stop, Timer, VsrServer,
 };
 pub use status::{Health, Status, StatusStream, WatchStatus};
 pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};

@@ -12,7 +12,7 @@ use crate::{
     observe::Telemetry,
     read::{ReadJob, Readers},
     seat::next,
-    server::Host,
+    server::{Host, PeerState},
     snapshots::Snapshots,
     status::{Health, Publisher},
     storage::Appended,
@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use vsr_core::{
-    Answer, Asked, Effect, Entry, Input, Lookup, Message, Now, Origin, Refusal, Replica, ReplicaId,
+    Answer, Asked, Effect, Entry, Event, Input, Lookup, Message, Now, Origin, Refusal, Replica, ReplicaId,
     SessionId, Snapshot, StatusName, Time, WriteId,
 };
 
@@ -393,7 +393,10 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::InstallSnapshot(snapshot) => {
                     self.timed("restore", type_name::<M>(), |task| task.install(&snapshot))?;
                 }
-                Effect::Observe(event) => self.telemetry.event(&self.core, &event),
+                Effect::Observe(event) => {
+                    self.telemetry.event(&self.core, &event);
+                    self.monitor(&event);
+                }
                 Effect::Stop(reason) => return Err(reason.into()),
             }
         }
@@ -542,6 +545,18 @@ impl<M: StateMachine> ReplicaTask<M> {
             None => replies.send_reply(to, reply),
             Some(host) => host.hooks().send_reply(machine.state_mut(), to, reply, &mut **replies),
         })
+    }
+
+    /// An actor hears of its peers.
+    fn monitor(&mut self, event: &Event) {
+        let (peer, state) = match event {
+            Event::PeerUp { peer } => (*peer, PeerState::Up),
+            Event::PeerDown { peer } => (*peer, PeerState::Down),
+            _ => return,
+        };
+        if let Some(host) = &mut self.host {
+            host.monitor(peer, state);
+        }
     }
 
     fn send(&mut self, to: ReplicaId, message: Message) -> Result<(), ReplicaError> {

@@ -1,6 +1,6 @@
 //! The callbacks of a [`VsrServer`] behind one type, so that a replica of a plain state machine needs no wrapper and pays nothing.
 
-use super::{Context, Next, Stop, VsrServer};
+use super::{Context, Next, PeerState, Stop, VsrServer};
 use crate::{Replies, ReplyTo, RequestError, StateMachine, Transport};
 use std::{future::Future, marker::PhantomData, pin::Pin};
 use vsr_core::{Message, ReplicaId};
@@ -12,6 +12,7 @@ pub(crate) trait Hooks<M: StateMachine>: Send + Sync {
     fn init<'a>(&self, server: &'a mut M, ctx: &'a mut Context<M>) -> Boxed<'a, Result<(), Stop>>;
     fn handle_continue(&self, server: &mut M, ctx: &mut Context<M>) -> Next;
     fn handle_idle(&self, server: &mut M, ctx: &mut Context<M>) -> Next;
+    fn monitor_node(&self, server: &mut M, peer: ReplicaId, state: PeerState, ctx: &mut Context<M>) -> Next;
     fn terminate<'a>(&self, server: &'a mut M, why: &'a Stop) -> Boxed<'a, ()>;
     fn send_vsr(&self, server: &mut M, to: ReplicaId, message: Message, default: &mut dyn Transport);
     fn send_reply(
@@ -41,6 +42,10 @@ impl<S: VsrServer> Hooks<S> for Served<S> {
 
     fn handle_idle(&self, server: &mut S, ctx: &mut Context<S>) -> Next {
         server.handle_idle(ctx)
+    }
+
+    fn monitor_node(&self, server: &mut S, peer: ReplicaId, state: PeerState, ctx: &mut Context<S>) -> Next {
+        server.monitor_node(peer, state, ctx)
     }
 
     fn terminate<'a>(&self, server: &'a mut S, why: &'a Stop) -> Boxed<'a, ()> {

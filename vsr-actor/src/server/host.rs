@@ -1,6 +1,6 @@
 //! Where callbacks run: their mailbox, their timers, the work they started, and what they asked for.
 
-use super::{Context, Hooks, Next, Stop, context::Joining};
+use super::{Context, Hooks, Next, PeerState, Stop, context::Joining};
 use crate::{ReplicaError, StateMachine, dump::Callbacks, machine, observe::Telemetry};
 use std::{
     any::type_name,
@@ -13,7 +13,7 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::timeout,
 };
-use vsr_core::{Status, Time};
+use vsr_core::{ReplicaId, Status, Time};
 
 /// Most callbacks in one turn of the replica: this bounds the time until the protocol has its next one.
 const TURNS_MAX: usize = 256;
@@ -107,6 +107,14 @@ fn ended_badly(callback: &'static str, error: JoinError) -> ReplicaError {
 impl<M: StateMachine> Host<M> {
     pub(crate) fn hooks(&self) -> &'static dyn Hooks<M> {
         self.hooks
+    }
+
+    /// Another replica went up or down.
+    pub(crate) fn monitor(&mut self, peer: ReplicaId, state: PeerState) {
+        let hooks = self.hooks;
+        self.taken.push(Turn::new::<PeerState>("monitor_node", move |server, ctx| {
+            hooks.monitor_node(server, peer, state, ctx)
+        }));
     }
 
     /// Messages in the mailbox.

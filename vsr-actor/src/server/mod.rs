@@ -122,6 +122,14 @@ pub trait VsrServer: StateMachine {
         Next::Wait
     }
 
+    /// Another replica was not heard any more, or is heard again: called on every change, from the start of the view that this replica
+    /// joins on. It is what heartbeats show, no more than a time-out old (in an [idle](crate::Config::idle_heartbeat_interval) group as much
+    /// older as it is quieter): the primary knows whom it hears, and tells the others. A transport that knows better may send an info.
+    fn monitor_node(&mut self, peer: ReplicaId, state: PeerState, ctx: &mut Context<Self>) -> Next {
+        let _ = (peer, state, ctx);
+        Next::Wait
+    }
+
     /// The replica is about to end: politely, by a [`Next::Stop`], or by a failure. Not called when the task is aborted: by
     /// [`Cluster::crash`](crate::Cluster::crash), by dropping the last [`Handle`](crate::Handle), or with its runtime. After a panic the
     /// state may be half-changed. Bounded by [`Config::terminate_timeout`](crate::Config::terminate_timeout).
@@ -193,6 +201,15 @@ pub trait HandleCast<C: Send + 'static>: VsrServer {
 pub trait HandleInfo<I: Send + 'static>: VsrServer {
     /// Handles one info.
     fn handle_info(&mut self, info: I, ctx: &mut Context<Self>) -> Next;
+}
+
+/// Whether another replica is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerState {
+    /// It is heard, by this replica or by the primary that this one hears.
+    Up,
+    /// It was not heard for a time-out.
+    Down,
 }
 
 /// What an actor does after a callback.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Notify;
-use vsr_actor::{Cluster, Config, Frozen, RequestError, prelude::*};
+use vsr_actor::{Cluster, Config, Frozen, PeerState, ReplicaId, RequestError, prelude::*};
 
 /// What the callbacks of all starts of one replica, or of a whole cluster, did: in order.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +128,11 @@ impl VsrServer for Desk {
 
     fn handle_idle(&mut self, _: &mut Context<Self>) -> Next {
         self.diary.write("idle");
+        Next::Wait
+    }
+
+    fn monitor_node(&mut self, peer: ReplicaId, state: PeerState, ctx: &mut Context<Self>) -> Next {
+        self.diary.write(format!("{} sees {peer} {state:?}", ctx.node_id()));
         Next::Wait
     }
 

@@ -6,5 +6,6 @@ mod ends;
 mod joining;
 mod overrides;
 mod panics;
+mod peers;
 mod slow;
 mod time;
