@@ -9,7 +9,7 @@ use crate::{
     door::{DoorKeeper, Submission},
     leaving::Leaving,
     machine::{Machine, called, caught},
-    observe::Telemetry,
+    observe::{Telemetry, commit_span},
     read::{ReadJob, Readers},
     seat::next,
     server::{Host, PeerState},
@@ -225,6 +225,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         let messages = peers.len();
         let mut heard = messages;
         for message in peers.drain(..) {
+            self.telemetry.message(&self.core, &message);
             self.core.step(now, Input::Message(message), &mut self.effects);
         }
         self.lanes.peers = peers;
@@ -306,6 +307,9 @@ impl<M: StateMachine> ReplicaTask<M> {
                 waiter.take();
                 if self.telemetry.is_watched() {
                     self.telemetry.request_started(&self.core, session, number);
+                }
+                if let Some(trace) = &request.trace {
+                    self.telemetry.traced_request(&self.core, session, number, trace);
                 }
                 let waiting = Waiting { request: number, checksum, waiter, since: now.monotonic };
                 for outdated in self.waiters.insert(session, waiting) {
@@ -429,11 +433,20 @@ impl<M: StateMachine> ReplicaTask<M> {
         for index in range {
             let op = vsr_core::OpNumber(entry.first().0 + index as u64);
             let begun = watched.then(|| self.telemetry.operation_started(&self.core, op));
-            let applied = self.machine.apply(entry, index);
+            let trace = entry.trace(index);
+            let applied = match trace {
+                None => self.machine.apply(entry, index),
+                Some(trace) => {
+                    commit_span(trace, op, entry.view()).in_scope(|| self.machine.apply(entry, index))
+                }
+            };
             let reply =
                 applied.inspect_err(|error| self.telemetry.operation_failed(&self.core, op, error))?;
             if let Some(begun) = begun {
                 self.telemetry.operation_stopped(&self.core, op, begun);
+            }
+            if let Some(trace) = trace {
+                self.telemetry.traced_commit(&self.core, trace, op, entry.view());
             }
             self.core.applied(op, self.machine.reply());
             let (Some(reply), Origin::Request { session, request, checksum, .. }) =

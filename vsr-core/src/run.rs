@@ -128,7 +128,8 @@ impl Run {
     }
 
     /// All traces, each with the place of its operation.
-    pub(crate) fn traces(&self) -> &[(u32, TraceContext)] {
+    #[must_use]
+    pub fn traces(&self) -> &[(u32, TraceContext)] {
         self.traces.as_ref().map_or(&[], |traces| &traces.0)
     }
 

@@ -23,7 +23,7 @@ pub(crate) use waiter::Waiter;
 
 use crate::{
     Config, Outcome, Payload, ReplyTo, RequestError, StateMachine, control::Control, door::DoorsView,
-    replies::Waiting,
+    observe::RequestSpan, replies::Waiting,
 };
 use driver::Driver;
 use reads::Way;
@@ -166,8 +166,13 @@ impl<M: StateMachine> Client<M> {
     /// # Errors
     /// See [`RequestError`]; [`outcome`](RequestError::outcome) says whether the operation may have been executed.
     pub async fn request(&self, operation: M::Operation) -> Result<M::Reply, RequestError> {
-        let (reply, _) = self.enter(operation).await?;
-        reply.await.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
+        let span = RequestSpan::new(self.trace.as_ref());
+        let trace = span.trace.clone();
+        let work = async {
+            let (reply, _) = self.enter(operation, trace).await?;
+            reply.await.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
+        };
+        span.around(work).await
     }
 
     /// Submits an operation, as soon as the window has room, and returns without waiting for the reply. Several submissions of one
@@ -179,8 +184,9 @@ impl<M: StateMachine> Client<M> {
     /// [`Overloaded`](RequestError::Overloaded), if the window has no room before the deadline, [`TooLarge`](RequestError::TooLarge),
     /// and [`Stopped`](RequestError::Stopped). The operation was not executed.
     pub async fn submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
-        let (reply, id) = self.enter(operation).await?;
-        Ok(Ticket::new(reply, id, false, self.shared.clone()))
+        let span = RequestSpan::new(self.trace.as_ref());
+        let (reply, id) = self.enter(operation, span.trace.clone()).await?;
+        Ok(Ticket::new(reply, id, false, self.shared.clone()).within(span))
     }
 
     /// Submits an operation if the window has room now.
@@ -189,8 +195,10 @@ impl<M: StateMachine> Client<M> {
     /// As [`submit`](Self::submit), without waiting.
     pub fn try_submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
         let (waiting, reply) = Waiting::caller();
-        let id = self.try_submit_to(operation, ReplyTo::Waiter(waiting)).map_err(|(error, _)| error)?;
-        Ok(Ticket::new(reply, id, false, self.shared.clone()))
+        let span = RequestSpan::new(self.trace.as_ref());
+        let to = ReplyTo::Waiter(waiting);
+        let id = self.try_send(operation, to, span.trace.clone()).map_err(|(error, _)| error)?;
+        Ok(Ticket::new(reply, id, false, self.shared.clone()).within(span))
     }
 
     /// The same, answering somebody else, who comes back with an error.
@@ -199,9 +207,18 @@ impl<M: StateMachine> Client<M> {
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
     ) -> Result<RequestId, Unsent<M::Reply>> {
+        self.try_send(operation, to, self.trace.clone())
+    }
+
+    fn try_send(
+        &self,
+        operation: M::Operation,
+        to: ReplyTo<M::Reply>,
+        trace: Option<Arc<TraceContext>>,
+    ) -> Result<RequestId, Unsent<M::Reply>> {
         match self.shared.session.room.try_acquire() {
             Ok(permit) => {
-                let id = self.send(operation, to, Instant::now())?;
+                let id = self.send(operation, to, Instant::now(), trace)?;
                 permit.forget();
                 Ok(id)
             }
@@ -212,7 +229,11 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
-    async fn enter(&self, operation: M::Operation) -> Result<Entered<M::Reply>, RequestError> {
+    async fn enter(
+        &self,
+        operation: M::Operation,
+        trace: Option<Arc<TraceContext>>,
+    ) -> Result<Entered<M::Reply>, RequestError> {
         let room = &self.shared.session.room;
         let now = Instant::now();
         let permit = match room.try_acquire() {
@@ -224,7 +245,7 @@ impl<M: StateMachine> Client<M> {
             },
         };
         let (waiting, reply) = Waiting::caller();
-        let id = self.send(operation, ReplyTo::Waiter(waiting), now).map_err(|(error, _)| error)?;
+        let id = self.send(operation, ReplyTo::Waiter(waiting), now, trace).map_err(|(error, _)| error)?;
         // The queue gives it back with the answer.
         permit.forget();
         Ok((reply, id))
@@ -236,6 +257,7 @@ impl<M: StateMachine> Client<M> {
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
         since: Instant,
+        trace: Option<Arc<TraceContext>>,
     ) -> Result<RequestId, Unsent<M::Reply>> {
         let session = &self.shared.session;
         with_scratch(|scratch| {
@@ -245,7 +267,7 @@ impl<M: StateMachine> Client<M> {
                 let bytes_max = session.operation_bytes_max;
                 return Err((RequestError::TooLarge { bytes: scratch.len(), bytes_max }, to));
             }
-            session.submit(scratch, to, since, self.deadline, self.trace.clone())
+            session.submit(scratch, to, since, self.deadline, trace)
         })
     }
 }

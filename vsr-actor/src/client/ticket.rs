@@ -1,7 +1,7 @@
 //! A request that was submitted, in the hands of whoever waits for its reply.
 
 use super::{RequestId, Shared};
-use crate::{Outcome, RequestError};
+use crate::{Outcome, RequestError, observe::RequestSpan};
 use std::{
     fmt,
     future::Future,
@@ -48,6 +48,8 @@ pub struct Ticket<R> {
     /// Somebody knows the id, and may ask for the reply when the ticket is gone.
     named: AtomicBool,
     shared: Arc<Shared<R>>,
+    /// The request's: it ends with the reply.
+    span: Option<RequestSpan>,
 }
 
 impl<R> Ticket<R> {
@@ -57,7 +59,12 @@ impl<R> Ticket<R> {
         named: bool,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        Self { reply: Some(reply), id, named: AtomicBool::new(named), shared }
+        Self { reply: Some(reply), id, named: AtomicBool::new(named), shared, span: None }
+    }
+
+    pub(super) fn within(mut self, span: RequestSpan) -> Self {
+        self.span = Some(span);
+        self
     }
 
     /// The request's name, for [`Client::resolve`](crate::Client::resolve). From now on the reply is kept if the ticket is dropped
@@ -77,7 +84,7 @@ impl<R> Future for Ticket<R> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let reply = self.reply.as_mut().expect("a ticket is not polled after it was ready");
         let reply = std::task::ready!(Pin::new(reply).poll(context));
-        self.reply = None;
+        (self.reply, self.span) = (None, None);
         Poll::Ready(reply.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown })))
     }
 }

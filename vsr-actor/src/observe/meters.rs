@@ -417,6 +417,18 @@ meters! {
     /// Reads not served, by reason.
     reads_refused_total: Counter by "reason": &'static str;
 
+    /// Requests with a trace that clients of this replica handed in.
+    traced_requests_total: Counter;
+    /// Requests with a trace that backups passed to this replica.
+    traced_forwards_total: Counter;
+    /// Operations with a trace that were executed here.
+    traced_commits_total: Counter;
+
+    /// 1 while a peer is heard, by this replica or by its primary, 0 when it is not.
+    peer_up: Gauge by "peer": ReplicaId;
+    /// Times a peer was not heard any more.
+    peers_lost_total: Counter;
+
     /// Starts of the replica's task.
     replica_starts_total: Counter;
     /// Ends of the replica's task, by `shutdown`, `failure` or `abort`.

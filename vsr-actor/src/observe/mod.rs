@@ -31,6 +31,7 @@ mod observers;
 pub mod prometheus;
 mod protocol;
 mod record;
+mod spans;
 mod table;
 mod telemetry;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use meters::{METRICS, Metric, MetricKind};
 pub(crate) use observers::Listeners;
 pub use observers::Observer;
 pub use record::{COMMON_FIELDS, Common, Definition, FieldDefinition, Record};
+pub(crate) use spans::{RequestSpan, commit_span};
 pub use table::{EVENTS, Event};
 pub(crate) use telemetry::Telemetry;
-pub use value::{Role, Value};
+pub use value::{Role, SpanId, TraceId, Value};

@@ -81,6 +81,8 @@ impl Event<'_> {
             Core::ReadRefused { reason } => Self::ReadRefused { reason },
             Core::Conflict { of } => Self::RequestConflict { of },
             Core::DigestsDiffer { from, after, until } => Self::DigestsDiffer { from, after, until },
+            Core::PeerUp { peer } => Self::PeerUp { peer },
+            Core::PeerDown { peer } => Self::PeerDown { peer },
             Core::Ignored { from, message, reason } => Self::MessageIgnored { from, message, reason },
             // The compiler cannot see that all are here, for another crate may add some: a test does.
             _ => return None,

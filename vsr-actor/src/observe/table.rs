@@ -4,7 +4,7 @@ use super::{
     macros::table,
     meters::{Meters, number},
     record::{Definition, FieldDefinition, Lazy},
-    value::{Field, Role, Value},
+    value::{Field, Role, SpanId, TraceId, Value},
 };
 use std::time::Duration;
 use tracing::Level;
@@ -257,6 +257,25 @@ table! { 'a
         /// A read was not served.
         ReadRefused TRACE "vsr.read.refused"
             { reason: Refusal } [reads_refused_total(reason.name(), 1)];
+    }
+    "vsr::trace" {
+        /// A request that belongs to a trace arrived from one of this replica's clients.
+        TracedRequest DEBUG "vsr.trace.request"
+            { trace_id: TraceId, span_id: SpanId, session: SessionId, request: RequestNumber } [traced_requests_total(1)];
+        /// A backup passed on a request that belongs to a trace.
+        TracedForward DEBUG "vsr.trace.forwarded"
+            { trace_id: TraceId, span_id: SpanId, from: ReplicaId } [traced_forwards_total(1)];
+        /// An operation that belongs to a trace was executed here, in the view the replica is in; it was proposed in `proposed_in`.
+        TracedCommit DEBUG "vsr.trace.commit"
+            { trace_id: TraceId, span_id: SpanId, op: OpNumber, proposed_in: ViewNumber } [traced_commits_total(1)];
+    }
+    "vsr::peer" {
+        /// Another replica is there: this one hears it, or the primary does.
+        PeerUp INFO "vsr.peer.up"
+            { peer: ReplicaId } [peer_up(*peer, 1.0)];
+        /// Another replica was not heard within a time-out.
+        PeerDown WARN "vsr.peer.down"
+            { peer: ReplicaId } [peer_up(*peer, 0.0), peers_lost_total(1)];
     }
     "vsr::replica" {
         /// The replica's task runs.

@@ -1,7 +1,7 @@
 //! What one replica tells: of the protocol's events, and of the runtime's own.
 
 use super::{
-    Event, Role,
+    Event, Role, SpanId, TraceId,
     meters::Meters,
     observers::{Listeners, Observers},
     record::{Lazy, Source},
@@ -10,7 +10,10 @@ use super::{
 use crate::{ReplicaError, clock::Clock};
 use std::time::Duration;
 use tracing::{Level, Span};
-use vsr_core::{GroupId, OpNumber, Replica, RequestNumber, SessionId, Status, StatusName, Time, ViewNumber};
+use vsr_core::{
+    Body, GroupId, Message, OpNumber, Replica, ReplicaId, RequestNumber, SessionId, Status, StatusName, Time,
+    TraceContext, ViewNumber,
+};
 
 /// Tells tracing, metrics and observers what happens in one replica. Also what was under way when it is dropped.
 pub(crate) struct Telemetry {
@@ -248,6 +251,43 @@ impl Telemetry {
             Some(reason) => Event::RequestFailed { session, request, reason, duration },
         };
         self.tell(Source::Now(core), &event);
+    }
+
+    /// A client of this replica asked, and its request belongs to a trace.
+    pub(crate) fn traced_request(
+        &mut self,
+        core: &Replica,
+        session: SessionId,
+        request: RequestNumber,
+        trace: &TraceContext,
+    ) {
+        let (trace_id, span_id) = (TraceId(trace.trace_id()), SpanId(trace.span_id()));
+        self.tell(Source::Now(core), &Event::TracedRequest { trace_id, span_id, session, request });
+    }
+
+    /// A message came: requests of a backup's clients, perhaps, of which some belong to traces.
+    pub(crate) fn message(&mut self, core: &Replica, message: &Message) {
+        let Body::Request(run) = &message.body else { return };
+        for (_, trace) in run.traces() {
+            self.traced_forward(core, message.from, trace);
+        }
+    }
+
+    pub(super) fn traced_forward(&mut self, core: &Replica, from: ReplicaId, trace: &TraceContext) {
+        let (trace_id, span_id) = (TraceId(trace.trace_id()), SpanId(trace.span_id()));
+        self.tell(Source::Now(core), &Event::TracedForward { trace_id, span_id, from });
+    }
+
+    /// An operation that belongs to a trace was executed.
+    pub(crate) fn traced_commit(
+        &mut self,
+        core: &Replica,
+        trace: TraceContext,
+        op: OpNumber,
+        proposed_in: ViewNumber,
+    ) {
+        let (trace_id, span_id) = (TraceId(trace.trace_id()), SpanId(trace.span_id()));
+        self.tell(Source::Now(core), &Event::TracedCommit { trace_id, span_id, op, proposed_in });
     }
 
     /// The state machine gets an operation; when that was.

@@ -111,6 +111,8 @@ field! {
     Ignored as &'static str = "reason", |reason| reason.name();
     Refusal as &'static str = "reason", |reason| reason.name();
     StatusName as &'static str = "status", |status| status_name(*status);
+    TraceId as String = "32 hexadecimal digits", |trace| trace.to_string();
+    SpanId as String = "16 hexadecimal digits", |span| span.to_string();
     Role as &'static str = "role", |role| role.name();
     usize as u64 = "count", |count| *count as u64;
     u64 as u64 = "number", |number| *number;
@@ -155,6 +157,26 @@ pub(super) fn status_name(status: StatusName) -> &'static str {
         StatusName::ViewChange => "view_change",
         StatusName::Recovering => "recovering",
         StatusName::Stopped => "stopped",
+    }
+}
+
+/// A trace that a request belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceId(pub u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The caller's span in a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpanId(pub u64);
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use vsr_core::{
     Asked, ClientId, Event, Ignored, MessageName, OpNumber, Refusal, Replica, ReplicaId, RequestNumber,
-    SessionId, StatusName, ViewNumber,
+    SessionId, StatusName, TraceContext, ViewNumber,
 };
 
 async fn replica(clock: Clock) -> Replica {
@@ -90,6 +90,8 @@ fn samples() -> Vec<Event> {
         Event::ReadRefused { reason: Refusal::Behind },
         Event::Conflict { of },
         Event::DigestsDiffer { from, after, until: op },
+        Event::PeerDown { peer: from },
+        Event::PeerUp { peer: from },
         Event::Ignored { from, message: MessageName::Prepare, reason },
     ]
 }
@@ -105,6 +107,10 @@ fn tell_all(telemetry: &mut Telemetry, core: &Replica) {
     }
     let what = (SessionId { slot: 0, number: OpNumber(3) }, RequestNumber(5), core.deadline());
     telemetry.request_started(core, what.0, what.1);
+    let trace = TraceContext::new(1, 2, TraceContext::SAMPLED).expect("neither is zero");
+    telemetry.traced_request(core, what.0, what.1, &trace);
+    telemetry.traced_forward(core, ReplicaId(0), &trace);
+    telemetry.traced_commit(core, trace, OpNumber(12), ViewNumber(4));
     telemetry.request_answered(core, what, None);
     telemetry.request_answered(core, what, Some("Conflict"));
     let begun = telemetry.operation_started(core, OpNumber(12));

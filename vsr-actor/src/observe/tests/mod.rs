@@ -7,6 +7,7 @@ mod page;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod supervision;
+mod traces;
 
 use super::{COMMON_FIELDS, EVENTS, METRICS, MetricKind, Value};
 use capture::{Capture, alone};
