@@ -27,6 +27,88 @@
 //! After a crash the host begins again at 1 with what was durable. `end_turn` may be called at any time; not calling it delays
 //! what the turn would have sent and breaks nothing.
 //!
+//! A host of three replicas that count, in one loop: its network is a queue, its storage forgets everything, and time passes when nothing
+//! else happens.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use std::collections::VecDeque;
+//! use vsr_core::{
+//!     Answer, ClientId, Config, Effect, Input, Message, Now, Origin, Replica, ReplicaId, Request, RequestNumber, Restored, Time,
+//! };
+//!
+//! let ids = [0, 1, 2].map(ReplicaId);
+//! let mut now = Now { monotonic: Time(0), unix: 0 };
+//! let (mut replicas, mut inbox) = (Vec::new(), VecDeque::<(usize, Input)>::new());
+//! let (mut sums, mut replies) = ([0_u64; 3], Vec::new());
+//! let mut effects = vec![Vec::new(); 3];
+//! for id in ids {
+//!     let mut config = Config::new(id, ids.to_vec());
+//!     config.seed = u64::from(id.0) + 1; // fresh entropy, in earnest
+//!     let index = id.0 as usize;
+//!     replicas.push(Replica::start(now, config, Restored::default(), &mut effects[index])?);
+//! }
+//! // A client of replica 0 opens a session, and then asks to add 5.
+//! let register = Request::new(Origin::Register { client: ClientId(7) }, Bytes::new());
+//! inbox.push_back((0, Input::Request(register.clone())));
+//! let add = Bytes::copy_from_slice(&5_u64.to_le_bytes());
+//!
+//! while sums != [5; 3] {
+//!     // 2. Take in what happened; if nothing did, the next timer.
+//!     if let Some((index, input)) = inbox.pop_front() {
+//!         replicas[index].step(now, input, &mut effects[index]);
+//!     } else {
+//!         let next = replicas.iter().map(Replica::deadline).min().expect("there are three");
+//!         now.monotonic = now.monotonic.max(next);
+//!         now.unix = now.monotonic.0;
+//!         for index in 0..3 {
+//!             inbox.push_back((index, Input::Timer));
+//!         }
+//!     }
+//!     for index in 0..3 {
+//!         // 3. End the turn, and 4. carry out the effects, until there are none.
+//!         loop {
+//!             replicas[index].end_turn(now, &mut effects[index]);
+//!             if effects[index].is_empty() {
+//!                 break;
+//!             }
+//!             for effect in std::mem::take(&mut effects[index]) {
+//!                 match effect {
+//!                     Effect::Send { to, message } => {
+//!                         let frame: Bytes = message.encode();
+//!                         inbox.push_back((to.0 as usize, Input::Message(Message::decode(frame)?)));
+//!                     }
+//!                     Effect::Append(write) => inbox.push_back((index, Input::Persisted(write.id))),
+//!                     Effect::Commit { entry, range } => {
+//!                         for place in range {
+//!                             let bytes = entry.operation(place);
+//!                             sums[index] += u64::from_le_bytes(bytes.as_ref().try_into()?);
+//!                             let op = vsr_core::OpNumber(entry.first().0 + place as u64);
+//!                             replicas[index].applied(op, &sums[index].to_le_bytes());
+//!                             if index == 0 {
+//!                                 replies.push(sums[0]); // the host knows who waits at it
+//!                             }
+//!                         }
+//!                     }
+//!                     Effect::Answer { answer: Answer::Registered(session), .. } => {
+//!                         let (request, checksum) = (RequestNumber(1), vsr_core::checksum(&add));
+//!                         let origin = Origin::Request { session, request, acked_below: request, checksum };
+//!                         inbox.push_back((0, Input::Request(Request::new(origin, add.clone()))));
+//!                     }
+//!                     // The group has not formed yet: ask again.
+//!                     Effect::Answer { answer: Answer::Refused(_), .. } => inbox.push_back((0, Input::Request(register.clone()))),
+//!                     Effect::TakeDigest { op } => replicas[index].digested(op, None),
+//!                     Effect::Stop(reason) => panic!("{reason}"),
+//!                     _ => {} // no reads and no snapshots here; observing is never needed
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//! assert_eq!(replies, [5]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Deliberately absent: types of operations (they are bytes here; types begin at the state machine), logging and metrics (there are
 //! [`Event`]s), and everything that could differ between two runs with the same inputs.
 #![no_std]
