@@ -27,6 +27,12 @@ pub struct Definition {
 
 impl Definition {
     /// Whether it is at INFO or above: nothing that happens with every operation is.
+    ///
+    /// ```
+    /// let heard = vsr_actor::observe::EVENTS.iter().filter(|definition| definition.is_for_operators());
+    /// assert!(heard.clone().any(|definition| definition.name == "vsr.leadership.start"));
+    /// assert!(!heard.clone().any(|definition| definition.name == "vsr.protocol.prepare.sent"));
+    /// ```
     #[must_use]
     pub fn is_for_operators(&self) -> bool {
         self.level <= Level::INFO

@@ -9,8 +9,10 @@ use std::{
 };
 
 /// What needs no example, and why.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("Commit::of", "entries come from the protocol: it is for those who drive it without this crate")];
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("Commit::of", "entries come from the protocol: it is for those who drive it without this crate"),
+    ("ClusterBuilder::without_telemetry", "hidden: it is there to measure what telemetry costs"),
+];
 
 /// A module: its sources, and the code of the examples in them.
 struct Module {
