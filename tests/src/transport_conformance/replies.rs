@@ -29,7 +29,7 @@
 //! impl Callers for Office {
 //!     type Replies = Mail;
 //!     async fn connect(&mut self, _id: ReplicaId, answers: Answers) -> Mail {
-//!         let (mail, mut delivered) = mpsc::unbounded_channel();
+//!         let (mail, mut delivered) = mpsc::unbounded_channel::<(String, _)>();
 //!         tokio::spawn(async move {
 //!             while let Some((name, reply)) = delivered.recv().await {
 //!                 answers.answered(&name, reply);
