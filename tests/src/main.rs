@@ -5,7 +5,7 @@ mod maelstrom;
 mod measure;
 
 use clap::{Parser, Subcommand};
-use measure::{Load, failover, linearizability, steps, telemetry, throughput};
+use measure::{Load, failover, idle, linearizability, steps, telemetry, throughput};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -131,6 +131,12 @@ enum Command {
         #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(10..))]
         operations: u64,
     },
+    /// Starts groups that have nothing to do: what they cost, and what a busy one gets done beside them.
+    Idle {
+        /// How many groups of three.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+        groups: u64,
+    },
     /// Steps of the core a second in one thread, with invariants and without.
     Steps {
         /// How many seeds, from 1 on.
@@ -198,6 +204,7 @@ fn main() -> ExitCode {
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
         Command::Telemetry { pairs, operations } => measured(telemetry(pairs, operations)),
+        Command::Idle { groups } => measured(idle(groups)),
         Command::Bench { operations, clients, one_down, reads } => {
             measured(throughput(Load { operations, clients, one_down, reads }))
         }

@@ -2,12 +2,14 @@
 //! Nothing here asserts a time; the machine decides those.
 
 mod failover;
+mod idle;
 mod linearizability;
 mod steps;
 mod telemetry;
 mod throughput;
 
 pub(crate) use failover::failover;
+pub(crate) use idle::idle;
 pub(crate) use linearizability::linearizability;
 pub(crate) use steps::steps;
 pub(crate) use telemetry::telemetry;

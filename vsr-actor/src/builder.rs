@@ -4,6 +4,7 @@ use crate::{
     Config, Handle, Health, InProcessReplies, LogStorage, MemoryStorage, ReplicaError, Replies, ServerRef,
     StateMachine, Transport, VsrServer,
     clock::Clock,
+    config::LANE_MAX,
     control::Pause,
     door::{Doors, doors},
     entrance::Entrance,
@@ -15,9 +16,9 @@ use crate::{
     server::{Context, Hooks, Host, Joining, Parts, hooks_of, init},
     status::Publisher,
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
-use vsr_core::{Message, ReplicaId, Status};
+use vsr_core::{GroupId, Message, ReplicaId, Status};
 
 /// Puts one replica together: who it is, what it replicates, how it reaches the others, where it keeps its log.
 ///
@@ -157,6 +158,31 @@ impl<M: StateMachine> Builder<M> {
     /// Adds a handler of what happens in the replica. Several are called in the order in which they were added.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.listeners.observers.push(Arc::new(observer));
+        self
+    }
+
+    pub(crate) fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// How many messages of other replicas may wait.
+    pub(crate) fn peers_capacity(&self) -> usize {
+        // Zero is an error of the configuration, which the start will tell.
+        self.config.mailboxes.peers.clamp(1, LANE_MAX)
+    }
+
+    /// What a node decides for its replicas.
+    pub(crate) fn on_node(
+        mut self,
+        group: GroupId,
+        idle_heartbeat_interval: Duration,
+        transport: impl FnOnce() -> Box<dyn Transport>,
+        peers: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
+    ) -> Self {
+        self.config.group = group;
+        self.config.quiet_by_default(idle_heartbeat_interval);
+        self.transport.get_or_insert_with(transport);
+        self.place = Some(Place { doors: doors([self.id]), index: 0, clock: Clock::new(), peers, start: 0 });
         self
     }
 

@@ -178,6 +178,13 @@ impl Config {
         Ok(self.core(only, vec![only], 0).validate()?)
     }
 
+    /// Lets an idle group become quiet, where nothing was said about that: as far as the rules allow.
+    pub(crate) fn quiet_by_default(&mut self, interval: Duration) {
+        const DOUBLINGS_MAX: u32 = 1024;
+        let (usual, most) = (self.heartbeat_interval, self.heartbeat_interval.saturating_mul(DOUBLINGS_MAX));
+        self.idle_heartbeat_interval.get_or_insert(interval.clamp(usual, most));
+    }
+
     /// What the protocol is told.
     pub(crate) fn core(&self, replica: ReplicaId, members: Vec<ReplicaId>, seed: u64) -> vsr_core::Config {
         let mut core = vsr_core::Config::new(replica, members);
@@ -200,7 +207,7 @@ impl Config {
 }
 
 /// Beyond this a mailbox is no bound.
-const LANE_MAX: usize = 1 << 24;
+pub(crate) const LANE_MAX: usize = 1 << 24;
 
 /// 64 bits that differ between calls and processes. Good for identities, not for secrets.
 pub(crate) fn entropy() -> u64 {

@@ -8,7 +8,10 @@ use crate::{
     dump::gone,
     entrance::Entrance,
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::AbortHandle,
@@ -56,6 +59,15 @@ pub(crate) struct Inner<M: StateMachine> {
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) task: AbortHandle,
+}
+
+/// A way back to a handle that does not keep the replica alive.
+pub(crate) struct WeakHandle<M: StateMachine>(Weak<Inner<M>>);
+
+impl<M: StateMachine> WeakHandle<M> {
+    pub(crate) fn upgrade(&self) -> Option<Handle<M>> {
+        self.0.upgrade().map(|inner| Handle { inner })
+    }
 }
 
 impl<M: StateMachine> Drop for Inner<M> {
@@ -298,6 +310,15 @@ impl<M: StateMachine> Handle<M> {
     /// Ends the task at once; it may take a moment until it is gone.
     pub(crate) fn abort(&self) {
         self.inner.task.abort();
+    }
+
+    /// Whether the replica's task is gone, or about to be.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.inner.status.borrow().health, Health::Stopped | Health::Failed(_))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakHandle<M> {
+        WeakHandle(Arc::downgrade(&self.inner))
     }
 
     pub(crate) fn pause(&self) -> &Pause {
