@@ -160,7 +160,14 @@ pub(super) fn status_name(status: StatusName) -> &'static str {
     }
 }
 
-/// A trace that a request belongs to.
+/// A trace that a request belongs to; as text it is as in a `traceparent`.
+///
+/// ```
+/// use vsr_actor::observe::{SpanId, TraceId};
+///
+/// assert_eq!(TraceId(0xab).to_string(), "000000000000000000000000000000ab");
+/// assert_eq!(SpanId(0xab).to_string(), "00000000000000ab");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceId(pub u128);
 

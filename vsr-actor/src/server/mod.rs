@@ -204,6 +204,27 @@ pub trait HandleInfo<I: Send + 'static>: VsrServer {
 }
 
 /// Whether another replica is heard.
+///
+/// ```
+/// use vsr_actor::{PeerState, ReplicaId, prelude::*};
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Counter(i64);
+/// # impl StateMachine for Counter {
+/// #     type Operation = i64;
+/// #     type Reply = i64;
+/// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.0 += add; self.0 }
+/// # }
+///
+/// impl VsrServer for Counter {
+///     fn monitor_node(&mut self, peer: ReplicaId, state: PeerState, _ctx: &mut Context<Self>) -> Next {
+///         if state == PeerState::Down {
+///             eprintln!("{peer} is gone");
+///         }
+///         Next::Wait
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerState {
     /// It is heard, by this replica or by the primary that this one hears.
