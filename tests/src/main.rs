@@ -130,6 +130,9 @@ enum Command {
         /// How many operations a slice.
         #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(10..))]
         operations: u64,
+        /// Only what it costs where nobody listens.
+        #[arg(long)]
+        disabled: bool,
     },
     /// Starts groups that have nothing to do: what they cost, and what a busy one gets done beside them.
     Idle {
@@ -203,8 +206,10 @@ fn main() -> ExitCode {
         Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
-        Command::Telemetry { pairs, operations } => measured(telemetry(pairs, operations)),
         Command::Idle { groups } => measured(idle(groups)),
+        Command::Telemetry { pairs, operations, disabled } => {
+            measured(telemetry(pairs, operations, disabled))
+        }
         Command::Bench { operations, clients, one_down, reads } => {
             measured(throughput(Load { operations, clients, one_down, reads }))
         }

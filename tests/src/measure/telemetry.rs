@@ -53,13 +53,13 @@ struct Slice {
 ///
 /// # Errors
 /// A request failed.
-pub(crate) async fn telemetry(pairs: u32, operations: u64) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn telemetry(pairs: u32, operations: u64, disabled: bool) -> Result<(), Box<dyn Error>> {
     let load = Load { operations, clients: 256, one_down: false, reads: false };
     println!(
         "{pairs} pairs of {operations} operations each, 256 clients, three replicas in one process, in memory"
     );
-    println!("with over without: median (lower quartile, upper quartile)");
-    for (listener, what) in LISTENERS {
+    println!("with over without: median (95 % interval of the median)");
+    for (listener, what) in LISTENERS.into_iter().take(if disabled { 2 } else { LISTENERS.len() }) {
         let counted = Arc::new(AtomicU64::new(0));
         let without = group(Listener::Off, &counted).await?;
         let with = group(listener, &counted).await?;
@@ -88,11 +88,13 @@ pub(crate) async fn telemetry(pairs: u32, operations: u64) -> Result<(), Box<dyn
     Ok(())
 }
 
+/// The median, and between which two of the ratios that of all such pairs lies with 95 % certainty.
 fn spread(mut ratios: Vec<f64>) -> String {
     ratios.sort_by(f64::total_cmp);
-    let at = |part: usize| ratios.get(ratios.len() * part / 4);
-    match (at(1), at(2), at(3)) {
-        (Some(lower), Some(middle), Some(upper)) => format!("{middle:.3} ({lower:.3}, {upper:.3})"),
+    let (middle, away) = (ratios.len() / 2, (ratios.len() as f64).sqrt().ceil() as usize);
+    let at = |place: usize| ratios.get(place.min(ratios.len().saturating_sub(1)));
+    match (at(middle.saturating_sub(away)), at(middle), at(middle + away)) {
+        (Some(lower), Some(median), Some(upper)) => format!("{median:.3} ({lower:.3} to {upper:.3})"),
         _ => "unknown".into(),
     }
 }
