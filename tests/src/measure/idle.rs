@@ -86,12 +86,17 @@ pub(crate) async fn idle(groups: u64) -> Result<(), Box<dyn Error>> {
         let last = process.reading();
         let seconds = (last.at - first.at).as_secs_f64();
         println!(
-            "{:>24} {:>8.3} {:>12.0} {:>12.0} {:>14.1}",
+            "{:>24} {:>8.3} {:>12.0} {:>12.0} {:>14}",
             idle.map_or("as ever (100 ms)".to_owned(), |idle| format!("{idle:?}")),
             (last.cpu - first.cpu) / seconds,
             (last.sent - first.sent) as f64 / seconds,
             (last.switches - first.switches) as f64 / seconds,
-            memory as f64 / (groups * 3) as f64,
+            // What was freed before is used again: only the first start says how much is needed.
+            if idle.is_none() {
+                format!("{:.1}", memory as f64 / (groups * 3) as f64)
+            } else {
+                "-".to_owned()
+            },
         );
         process.end().await?;
     }
