@@ -2,6 +2,13 @@
 
 /// What may break, and how much of it at most: each seed draws its own mix within these bounds. Single knobs are turned by
 /// `Faults { crashes: false, ..Faults::default() }`.
+///
+/// ```
+/// use vsr_test::Faults;
+///
+/// let only_the_network = Faults { partitions: true, drops: 100, ..Faults::none() };
+/// assert!(!only_the_network.crashes && Faults::harsh().drops > Faults::calm().drops);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// Replicas crash, one, some or all at once, also between two effects of a turn, and start again on their disks.

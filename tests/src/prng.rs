@@ -1,6 +1,16 @@
 //! The only source of chance: a seed and this generator (xoshiro256**, seeded by splitmix64).
 
 /// A small, fast, reproducible generator.
+///
+/// ```
+/// use vsr_test::Prng;
+///
+/// let mut random = Prng::new(7);
+/// let (dice, coin, name) = (random.range(1, 6), random.chance(500), random.pick(&["Ada", "Bob"]));
+/// let mut again = Prng::new(7);
+/// assert_eq!((dice, coin, name), (again.range(1, 6), again.chance(500), again.pick(&["Ada", "Bob"])));
+/// assert!(random.below(10) < 10 && random.index(3) < 3);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Prng([u64; 4]);
 

@@ -72,6 +72,35 @@ impl fmt::Display for Report {
 }
 
 /// What is wrong. Its text, by `Display` and by `Debug`, is enough to see it again.
+///
+/// ```
+/// use vsr_actor::prelude::*;
+/// use vsr_test::{Failure, Simulation};
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Debts(i64);
+///
+/// impl StateMachine for Debts {
+///     type Operation = i64;
+///     type Reply = i64;
+///     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 {
+///         self.0 += add;
+///         self.0
+///     }
+/// }
+///
+/// let failure: Failure = Simulation::new(1, Debts::default)
+///     .clients(2)
+///     .operations(50)
+///     .snapshot_interval(10)
+///     .workload(|random, _client| random.range(0, 20) as i64 - 10)
+///     .invariant(|debts| if debts.0 < 5 { Ok(()) } else { Err(format!("{} is too much", debts.0)) })
+///     .seeds(5)
+///     .run()
+///     .expect_err("somebody will owe so much");
+/// assert_eq!(failure.property, "invariant");
+/// println!("{failure}"); // with what happened before, and how to see it again
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
