@@ -8,6 +8,7 @@
 //! resends requests; `transport` and `storage` are the outside; [`observe`] is the only place that knows tracing and metrics.
 #![deny(missing_docs)]
 
+mod answers;
 mod backoff;
 mod builder;
 mod callbacks;

@@ -3,7 +3,6 @@
 use crate::{
     AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
     Transport,
-    client::{Told, Waiter},
     clock::Clock,
     control::{Control, Pause},
     door::{DoorKeeper, Submission},
@@ -25,8 +24,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use vsr_core::{
-    Answer, Asked, Effect, Entry, Event, Input, Lookup, Message, Now, Origin, Refusal, Replica, ReplicaId,
-    SessionId, Snapshot, StatusName, Time, WriteId,
+    Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, StatusName, Time, WriteId,
 };
 
 /// The lanes into the task.
@@ -467,99 +465,6 @@ impl<M: StateMachine> ReplicaTask<M> {
         Ok(())
     }
 
-    /// The protocol answers without the state machine.
-    fn answer(&mut self, of: Asked, answer: Answer) -> Result<(), ReplicaError> {
-        match of {
-            Asked::Register(client) => {
-                let Some(waiter) = self.waiters.take_registration(client) else { return Ok(()) };
-                match answer {
-                    Answer::Registered(session) => waiter.registered(session),
-                    Answer::Refused(refusal) => waiter.refuse(refusal),
-                    // Dropped: the client tries again.
-                    Answer::Reply(_) | Answer::ReplyGone | Answer::Evicted | Answer::Conflict => {}
-                }
-                Ok(())
-            }
-            Asked::Request(session, request) => {
-                let Some(Waiting { waiter, since, .. }) = self.waiters.take(session, request) else {
-                    return Ok(());
-                };
-                let failed = match &answer {
-                    Answer::Reply(_) => None,
-                    Answer::Refused(refusal) => Some(refusal.name()),
-                    answer => Some(answer.name()),
-                };
-                self.telemetry.request_answered(&self.core, (session, request, since), failed);
-                let reply = match answer {
-                    Answer::Reply(bytes) => decode::<M>(bytes)?,
-                    Answer::ReplyGone => Err(RequestError::ReplyGone),
-                    Answer::Conflict => Err(RequestError::Conflict),
-                    Answer::Refused(Refusal::TooLarge) => {
-                        return self.tell(waiter.too_large(self.config.limits.operation_bytes_max));
-                    }
-                    Answer::Refused(refusal) => {
-                        waiter.refuse(refusal);
-                        return Ok(());
-                    }
-                    Answer::Evicted => return self.evicted(session, waiter),
-                    // Nonsense for a request; dropped, so that the client tries again.
-                    Answer::Registered(_) => return Ok(()),
-                };
-                match waiter.complete(self.core.status().applied) {
-                    Some(to) => self.reply(to, reply),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-
-    /// The state machine's state is replaced; whatever that covers will not be seen as a commit here.
-    fn install(&mut self, snapshot: &Snapshot) -> Result<(), ReplicaError> {
-        self.machine.restore(snapshot.state())?;
-        for client in self.waiters.registrations() {
-            if let Some(session) = self.core.session_of(client)
-                && let Some(waiter) = self.waiters.take_registration(client)
-            {
-                waiter.registered(session);
-            }
-        }
-        let applied = self.core.status().applied;
-        for (session, request, checksum) in self.waiters.requests() {
-            let answer = match self.core.lookup(session, request, checksum) {
-                Lookup::New | Lookup::Pending => continue,
-                Lookup::NoSession if session.number > applied => continue,
-                Lookup::NoSession => Answer::Evicted,
-                Lookup::Reply(bytes) => Answer::Reply(bytes),
-                Lookup::Gone => Answer::ReplyGone,
-                Lookup::Conflict => Answer::Conflict,
-            };
-            self.answer(Asked::Request(session, request), answer)?;
-        }
-        Ok(())
-    }
-
-    fn evicted(&mut self, session: SessionId, waiter: Waiter<M::Reply>) -> Result<(), ReplicaError> {
-        let told = waiter.evict();
-        self.waiters.forget(session);
-        self.tell(told)
-    }
-
-    fn tell(&mut self, told: Vec<Told<M::Reply>>) -> Result<(), ReplicaError> {
-        told.into_iter().try_for_each(|(to, error)| self.reply(to, Err(error)))
-    }
-
-    fn reply(
-        &mut self,
-        to: crate::ReplyTo<M::Reply>,
-        reply: Result<M::Reply, RequestError>,
-    ) -> Result<(), ReplicaError> {
-        let Self { host, machine, replies, .. } = self;
-        called("send_reply", || match host {
-            None => replies.send_reply(to, reply),
-            Some(host) => host.hooks().send_reply(machine.state_mut(), to, reply, &mut **replies),
-        })
-    }
-
     /// An actor hears of its peers.
     fn monitor(&mut self, event: &Event) {
         let (peer, state) = match event {
@@ -590,12 +495,6 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.door.announce(status.view, status.primary);
         }
     }
-}
-
-/// A stored reply as a value. A reply that cannot be read is the client's error; a panic is this replica's end.
-fn decode<M: StateMachine>(bytes: bytes::Bytes) -> Result<Result<M::Reply, RequestError>, ReplicaError> {
-    let decoded = called("decode", || <M::Reply as crate::Payload>::decode(bytes))?;
-    Ok(decoded.map_err(RequestError::Reply))
 }
 
 /// Adds to `taken` what is in the lane, up to `max` in all.

@@ -4,8 +4,7 @@ use super::{Context, Hooks, Next, PeerState, Stop, context::Joining};
 use crate::{ReplicaError, StateMachine, dump::Callbacks, machine, observe::Telemetry};
 use std::{
     any::type_name,
-    future::{Future, pending, poll_fn},
-    pin::pin,
+    future::pending,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -135,7 +134,7 @@ impl<M: StateMachine> Host<M> {
         let done = tokio::select! {
             biased;
             Some(done) = context.spawned.join_next(), if !context.spawned.is_empty() => done,
-            _ = mailbox.recv_many(taken, TURNS_MAX) => return,
+            _ = mailbox.recv_many(taken, TURNS_MAX / 2) => return,
         };
         self.take_result(done);
     }
@@ -190,14 +189,13 @@ impl<M: StateMachine> Host<M> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Everything that has come until now, up to a bound.
+    /// What has come until now, from each source up to a share of the turn: none of them can shut the others out.
     fn collect(&mut self, now: Time) {
-        while self.taken.len() < TURNS_MAX
-            && let Some(done) = self.context.spawned.try_join_next()
-        {
+        for _ in 0..TURNS_MAX / 4 {
+            let Some(done) = self.context.spawned.try_join_next() else { break };
             self.take_result(done);
         }
-        while self.taken.len() < TURNS_MAX {
+        for _ in 0..TURNS_MAX / 4 {
             // One that repeats clones its info: that is the user's code.
             match machine::called("send_interval", || self.context.timers.take_due(now)) {
                 Ok(Some(turn)) => self.taken.push(turn),
@@ -208,9 +206,8 @@ impl<M: StateMachine> Host<M> {
                 }
             }
         }
-        while self.taken.len() < TURNS_MAX
-            && let Ok(turn) = self.mailbox.try_recv()
-        {
+        for _ in 0..TURNS_MAX / 2 {
+            let Ok(turn) = self.mailbox.try_recv() else { break };
             self.taken.push(turn);
         }
     }
@@ -271,20 +268,11 @@ impl<M: StateMachine> Host<M> {
         self.taken.clear();
         let last = async {
             self.context.spawned.shutdown().await;
-            unpanicked(self.hooks.terminate(server, &why)).await
+            // A panic of it must not hide why the replica ends.
+            drop(machine::caught_future(self.hooks.terminate(server, &why)).await);
         };
         if timeout(self.terminate_timeout, last).await.is_err() {
             telemetry.callback_slow("terminate", type_name::<M>(), self.terminate_timeout);
         }
     }
-}
-
-/// Polls a future to its end or its panic.
-async fn unpanicked(future: impl Future<Output = ()>) {
-    let mut future = pin!(future);
-    poll_fn(|context| match machine::caught(|| future.as_mut().poll(context)) {
-        Ok(polled) => polled,
-        Err(_reason) => std::task::Poll::Ready(()),
-    })
-    .await;
 }

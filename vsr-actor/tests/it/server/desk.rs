@@ -174,6 +174,8 @@ pub(crate) struct Wake;
 pub(crate) struct Alarm(pub(crate) Duration);
 pub(crate) struct Metronome(pub(crate) Duration);
 pub(crate) struct Silence(pub(crate) vsr_actor::Timer);
+/// A timer that is always due: it starts itself again.
+pub(crate) struct Restless;
 /// A line for the diary.
 #[derive(Clone)]
 pub(crate) struct Line(pub(crate) &'static str);
@@ -310,6 +312,13 @@ impl HandleCast<BadWork> for Desk {
 impl HandleCast<Alarm> for Desk {
     fn handle_cast(&mut self, Alarm(delay): Alarm, ctx: &mut Context<Self>) -> Next {
         ctx.send_after(delay, Line("alarm"));
+        Next::Wait
+    }
+}
+
+impl HandleInfo<Restless> for Desk {
+    fn handle_info(&mut self, _: Restless, ctx: &mut Context<Self>) -> Next {
+        ctx.send_after(Duration::ZERO, Restless);
         Next::Wait
     }
 }

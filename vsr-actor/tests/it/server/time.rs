@@ -1,6 +1,6 @@
 //! Timers and spawned work.
 
-use super::desk::{Alarm, BadWork, Metronome, Peek, Silence, Work, desks, primary};
+use super::desk::{Add, Alarm, BadWork, Metronome, Peek, Restless, Silence, Work, desks, primary};
 use std::time::Duration;
 use tokio::time::{Instant, advance};
 use vsr_actor::ReplicaError;
@@ -38,6 +38,16 @@ async fn send_interval_fires_until_it_is_cancelled_and_catches_no_ticks_up() {
     assert_eq!(desk.call(Peek).await, Ok(0));
     assert_eq!(diary.count("tick"), heard);
     assert_eq!(desk.call(Silence(timer)).await, Ok(false), "it is cancelled already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_that_are_always_due_shut_nobody_out() {
+    let (cluster, _) = desks(3).await;
+    let desk = primary(&cluster).await.server();
+    for _ in 0..1000 {
+        desk.info(Restless).await.expect("it runs");
+    }
+    assert_eq!(desk.call(Add(5, 1)).await, Ok((5, 1)), "neither calls nor the protocol");
 }
 
 #[tokio::test(start_paused = true)]

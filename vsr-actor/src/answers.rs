@@ -1,0 +1,111 @@
+//! How those who wait at this replica get their answers, when no commit brings them here.
+
+use crate::{
+    ReplicaError, ReplyTo, RequestError, StateMachine,
+    client::{Told, Waiter},
+    machine::called,
+    replica_task::ReplicaTask,
+    waiters::Waiting,
+};
+use vsr_core::{Answer, Asked, Lookup, Refusal, SessionId, Snapshot};
+
+impl<M: StateMachine> ReplicaTask<M> {
+    /// The protocol answers without the state machine.
+    pub(crate) fn answer(&mut self, of: Asked, answer: Answer) -> Result<(), ReplicaError> {
+        match of {
+            Asked::Register(client) => {
+                let Some(waiter) = self.waiters.take_registration(client) else { return Ok(()) };
+                match answer {
+                    Answer::Registered(session) => waiter.registered(session),
+                    Answer::Refused(refusal) => waiter.refuse(refusal),
+                    // Dropped: the client tries again.
+                    Answer::Reply(_) | Answer::ReplyGone | Answer::Evicted | Answer::Conflict => {}
+                }
+                Ok(())
+            }
+            Asked::Request(session, request) => {
+                let Some(Waiting { waiter, since, .. }) = self.waiters.take(session, request) else {
+                    return Ok(());
+                };
+                let failed = match &answer {
+                    Answer::Reply(_) => None,
+                    Answer::Refused(refusal) => Some(refusal.name()),
+                    answer => Some(answer.name()),
+                };
+                self.telemetry.request_answered(&self.core, (session, request, since), failed);
+                let reply = match answer {
+                    Answer::Reply(bytes) => decode::<M>(bytes)?,
+                    Answer::ReplyGone => Err(RequestError::ReplyGone),
+                    Answer::Conflict => Err(RequestError::Conflict),
+                    Answer::Refused(Refusal::TooLarge) => {
+                        return self.tell(waiter.too_large(self.config.limits.operation_bytes_max));
+                    }
+                    Answer::Refused(refusal) => {
+                        waiter.refuse(refusal);
+                        return Ok(());
+                    }
+                    Answer::Evicted => return self.evicted(session, waiter),
+                    // Nonsense for a request; dropped, so that the client tries again.
+                    Answer::Registered(_) => return Ok(()),
+                };
+                match waiter.complete(self.core.status().applied) {
+                    Some(to) => self.reply(to, reply),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The state machine's state is replaced; whatever that covers will not be seen as a commit here.
+    pub(crate) fn install(&mut self, snapshot: &Snapshot) -> Result<(), ReplicaError> {
+        self.machine.restore(snapshot.state())?;
+        for client in self.waiters.registrations() {
+            if let Some(session) = self.core.session_of(client)
+                && let Some(waiter) = self.waiters.take_registration(client)
+            {
+                waiter.registered(session);
+            }
+        }
+        let applied = self.core.status().applied;
+        for (session, request, checksum) in self.waiters.requests() {
+            let answer = match self.core.lookup(session, request, checksum) {
+                Lookup::New | Lookup::Pending => continue,
+                Lookup::NoSession if session.number > applied => continue,
+                Lookup::NoSession => Answer::Evicted,
+                Lookup::Reply(bytes) => Answer::Reply(bytes),
+                Lookup::Gone => Answer::ReplyGone,
+                Lookup::Conflict => Answer::Conflict,
+            };
+            self.answer(Asked::Request(session, request), answer)?;
+        }
+        Ok(())
+    }
+
+    fn evicted(&mut self, session: SessionId, waiter: Waiter<M::Reply>) -> Result<(), ReplicaError> {
+        let told = waiter.evict();
+        self.waiters.forget(session);
+        self.tell(told)
+    }
+
+    pub(crate) fn tell(&mut self, told: Vec<Told<M::Reply>>) -> Result<(), ReplicaError> {
+        told.into_iter().try_for_each(|(to, error)| self.reply(to, Err(error)))
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        to: ReplyTo<M::Reply>,
+        reply: Result<M::Reply, RequestError>,
+    ) -> Result<(), ReplicaError> {
+        let Self { host, machine, replies, .. } = self;
+        called("send_reply", || match host {
+            None => replies.send_reply(to, reply),
+            Some(host) => host.hooks().send_reply(machine.state_mut(), to, reply, &mut **replies),
+        })
+    }
+}
+
+/// A stored reply as a value. A reply that cannot be read is the client's error; a panic is this replica's end.
+fn decode<M: StateMachine>(bytes: bytes::Bytes) -> Result<Result<M::Reply, RequestError>, ReplicaError> {
+    let decoded = called("decode", || <M::Reply as crate::Payload>::decode(bytes))?;
+    Ok(decoded.map_err(RequestError::Reply))
+}
