@@ -98,6 +98,28 @@ fn every_event_of_the_original_is_one_of_ours() {
     assert_eq!(fault(heard), None);
 }
 
+/// docs/actors.md names a test for each way a call, a start or a replica ends.
+#[test]
+fn the_tests_that_the_page_of_actors_names_exist() {
+    let page = read("docs/actors.md").expect("it is there");
+    let files = [
+        "server/calls.rs",
+        "server/ends.rs",
+        "server/joining.rs",
+        "server/overrides.rs",
+        "supervisor/ends.rs",
+    ];
+    let files =
+        files.into_iter().chain(["supervisor/limits.rs"]).map(|file| format!("vsr-actor/tests/it/{file}"));
+    let files: Vec<_> = files.collect();
+    let named: Vec<_> = quoted(&page).filter(|name| name.matches('_').count() > 3).collect();
+    for name in &named {
+        let found = files.iter().any(|file| fault(&format!("{file}#{name}")).is_none());
+        assert!(found, "there is no test {name}");
+    }
+    assert!(named.len() > 20, "{named:?}");
+}
+
 #[test]
 fn a_proof_that_does_not_exist_is_noticed() {
     assert!(fault("tests/it/parity.rs#no_row_is_open_and_all_proofs_exist").is_none());
