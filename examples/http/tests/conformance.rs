@@ -87,7 +87,7 @@ vsr_test::transport_conformance!(Http::new);
 
 #[test]
 fn messages_read_well() {
-    let body = Body::Commit { commit: OpNumber(6), beat: 7 };
+    let body = Body::Commit { commit: OpNumber(6), beat: 7, pace: 8, heard: 9 };
     let commit = Message {
         cluster: ClusterId(1),
         group: GroupId(2),
@@ -98,7 +98,7 @@ fn messages_read_well() {
         body,
     };
     let text = serde_json::to_string(&commit).expect("it has a JSON form");
-    let wanted = r#"{"cluster":1,"group":2,"epoch":0,"view":3,"from":4,"incarnation":5,"body":{"Commit":{"commit":6,"beat":7}}}"#;
+    let wanted = r#"{"cluster":1,"group":2,"epoch":0,"view":3,"from":4,"incarnation":5,"body":{"Commit":{"commit":6,"beat":7,"pace":8,"heard":9}}}"#;
     assert_eq!(text, wanted);
     // What clients sent is hexadecimal text, not a list of numbers.
     let texts =
