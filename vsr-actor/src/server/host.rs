@@ -263,9 +263,13 @@ impl<M: StateMachine> Host<M> {
             (None, Some(stop)) => stop,
             (None, None) => Stop::Shutdown,
         };
-        self.mailbox.close();
-        while self.mailbox.try_recv().is_ok() {}
-        self.taken.clear();
+        // These hold values of the user, whose `Drop` may panic: that must not hide why the replica ends, either.
+        let let_go = || {
+            self.mailbox.close();
+            self.taken.clear();
+            while self.mailbox.try_recv().is_ok() {}
+        };
+        drop(machine::caught(let_go));
         let last = async {
             self.context.spawned.shutdown().await;
             // A panic of it must not hide why the replica ends.

@@ -173,6 +173,67 @@ async fn a_terminate_that_never_returns_is_given_up_after_its_time() {
     assert_eq!(began.elapsed(), Config::default().terminate_timeout);
 }
 
+struct Rush;
+impl HandleCast<Rush> for Stubborn {
+    fn handle_cast(&mut self, _: Rush, _: &mut Context<Self>) -> Next {
+        Next::Stop(Stop::Normal)
+    }
+}
+
+/// A call whose drop may panic.
+struct Late(bool);
+impl Drop for Late {
+    fn drop(&mut self) {
+        assert!(!self.0, "the drop was asked to");
+    }
+}
+impl HandleCall<Late> for Stubborn {
+    type Answer = ();
+    fn handle_call(&mut self, _: Late, from: ReplyToken<()>, _: &mut Context<Self>) -> Next {
+        from.reply(());
+        Next::Wait
+    }
+}
+
+/// More calls than one turn takes: some were taken out of the mailbox, some were not.
+#[tokio::test(start_paused = true)]
+async fn callers_hear_of_the_end_before_terminate_has_its_say() {
+    let cluster = Cluster::servers(1, Stubborn::default).await.expect("it starts");
+    let handle = cluster.handle(ReplicaId(0)).expect("it runs");
+    cluster.pause(handle.id()).expect("it runs");
+    handle.server().cast(Rush).await.expect("it runs");
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let server = handle.server();
+        callers.spawn(async move { server.call(Late(false)).await });
+    }
+    tokio::task::yield_now().await;
+    let began = tokio::time::Instant::now();
+    cluster.resume(handle.id()).expect("it runs");
+    for answer in callers.join_all().await {
+        assert_eq!(answer, Err(CallError::Stopped));
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "terminate takes its whole time");
+    handle.join().await.expect("no failure");
+    assert_eq!(began.elapsed(), Config::default().terminate_timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_drop_panics_does_not_hide_how_the_replica_ended() {
+    let cluster = Cluster::servers(1, Stubborn::default).await.expect("it starts");
+    let handle = cluster.handle(ReplicaId(0)).expect("it runs");
+    cluster.pause(handle.id()).expect("it runs");
+    handle.server().cast(Rush).await.expect("it runs");
+    let caller = tokio::spawn({
+        let server = handle.server();
+        async move { server.call(Late(true)).await }
+    });
+    tokio::task::yield_now().await;
+    cluster.resume(handle.id()).expect("it runs");
+    assert_eq!(caller.await.expect("no panic"), Err(CallError::Stopped));
+    handle.join().await.expect("it stopped by itself");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_terminate_that_panics_does_not_hide_why_the_replica_ended() {
     let cluster = Cluster::servers(1, Stubborn::default).await.expect("it starts");
