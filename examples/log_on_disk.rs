@@ -3,6 +3,7 @@
 //!
 //! It shows what [`LogStorage`] asks for: writes durable in their order, each whole or not at all, and no word before they are. It syncs
 //! every write and checks no more than a line's checksum; a storage for production groups writes and looks closer at damage.
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{
     error::Error,
@@ -32,20 +33,27 @@ struct Line {
 }
 
 impl Line {
-    fn of(write: Write) -> Self {
+    fn of(write: Write) -> io::Result<Self> {
         let Write { record, reset, snapshot, truncate_above, entries, trim_through, commit, .. } = write;
         // A snapshot is its header and its bytes; one piece holds both.
         let piece = |snapshot: Arc<Snapshot>| {
-            let bytes = [&snapshot.protocol()[..], &snapshot.state()[..]].concat();
-            Piece { header: *snapshot.header(), offset: 0, bytes: bytes::Bytes::from(bytes).into() }
+            let state = snapshot.state().read(0, usize::MAX).map_err(io::Error::other)?;
+            let bytes = Bytes::from([&snapshot.protocol()[..], &state[..]].concat());
+            Ok::<_, io::Error>(Piece { header: *snapshot.header(), offset: 0, bytes: bytes.into() })
         };
-        Self { record, reset, snapshot: snapshot.map(piece), truncate_above, entries, trim_through, commit }
+        let snapshot = snapshot.map(piece).transpose()?;
+        Ok(Self { record, reset, snapshot, truncate_above, entries, trim_through, commit })
     }
 
     fn write(self) -> Option<Write> {
         let Self { record, reset, snapshot, truncate_above, entries, trim_through, commit } = self;
         let snapshot = match snapshot {
-            Some(piece) => Some(Arc::new(Snapshot::assemble(piece.header, piece.bytes.bytes().clone())?)),
+            Some(piece) => {
+                let (protocol, mut state) =
+                    (piece.header.protocol_bytes as usize, piece.bytes.bytes().clone());
+                let protocol = state.split_to(protocol.min(state.len()));
+                Some(Arc::new(Snapshot::assemble(piece.header, protocol, state.into())?))
+            }
             None => None,
         };
         let id = WriteId::default();
@@ -130,7 +138,7 @@ impl LogStorage for LogOnDisk {
 fn write_all(path: &Path, mut file: File, writes: mpsc::Receiver<Write>, persisted: &Persisted) {
     for write in writes {
         let id = write.id;
-        let line = Line::of(write).text();
+        let line = Line::of(write).and_then(|line| line.text());
         let done = line.and_then(|line| file.write_all(line.as_bytes())).and_then(|()| file.sync_data());
         match done {
             Ok(()) => persisted.advance(id),
@@ -158,7 +166,7 @@ fn rewrite(path: &Path, restored: &Restored) -> io::Result<File> {
     };
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
-    file.write_all(Line::of(all).text()?.as_bytes())?;
+    file.write_all(Line::of(all)?.text()?.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     if let Some(directory) = path.parent() {
@@ -184,8 +192,8 @@ async fn set_and_count(directory: &Path, value: &str) -> Result<(Reply, Reply), 
         });
     }
     let client = replicas[0].client();
-    let key = bytes::Bytes::from_static(b"greeting");
-    let value = bytes::Bytes::copy_from_slice(value.as_bytes());
+    let key = Bytes::from_static(b"greeting");
+    let value = Bytes::copy_from_slice(value.as_bytes());
     let old = client.request(Operation::Set { key, value, condition: Condition::Always, get: true }).await?;
     let count = client.request(Operation::Add { key: "runs".into(), delta: 1 }).await?;
     for replica in replicas {

@@ -449,7 +449,10 @@ impl Host {
             Effect::InstallSnapshot(snapshot) => {
                 watch.trace.fold(snapshot.op().0);
                 watch.trace.tell(|| format!("  {id} installs the snapshot of {}", snapshot.op()));
-                self.machine.restore(snapshot.state())?;
+                let unreadable =
+                    |error| Violation::new("snapshot", format!("{id} cannot read a state: {error}"));
+                let state = snapshot.state().read(0, usize::MAX).map_err(unreadable)?;
+                self.machine.restore(&state)?;
                 watch.checkers.on_install(self.index, &snapshot, &*self.machine)?;
                 self.applied = snapshot.op();
                 self.resolve_waiters(out);

@@ -34,6 +34,7 @@ mod replies;
 mod seat;
 mod server;
 mod snapshots;
+mod state_reader;
 mod status;
 mod storage;
 mod supervisor;
@@ -57,7 +58,7 @@ pub use server::{
     ServerRef, Stop, Timer, VsrServer,
 };
 pub use status::{Health, Status, StatusStream, WatchStatus};
-pub use storage::{Appended, LogStorage, MemoryStorage, Persisted, StorageError};
+pub use storage::{Appended, LogStorage, MemoryStage, MemoryStorage, Persisted, Stage, StorageError};
 pub use supervisor::{
     Child, Handles, Restart, Supervisor, SupervisorBuilder, SupervisorConfig, SupervisorError,
 };

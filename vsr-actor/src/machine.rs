@@ -1,6 +1,6 @@
 //! The user's state machine, and what happens when it fails (decision 15).
 
-use crate::{Commit, Frozen, Payload, ReplicaError, StateMachine};
+use crate::{Commit, Frozen, Payload, ReplicaError, StateMachine, StorageError, state_reader::StateReader};
 use std::{
     any::Any,
     future::{Future, poll_fn},
@@ -8,7 +8,7 @@ use std::{
     pin::pin,
     task::Poll,
 };
-use vsr_core::Entry;
+use vsr_core::{Entry, State};
 
 pub(crate) struct Machine<M: StateMachine> {
     machine: M,
@@ -78,8 +78,12 @@ impl<M: StateMachine> Machine<M> {
         called("digest", || self.machine.digest())
     }
 
-    pub(crate) fn restore(&mut self, state: &[u8]) -> Result<(), ReplicaError> {
-        let restored = called("restore", || self.machine.restore(&mut &state[..]))?;
+    pub(crate) fn restore(&mut self, state: &State) -> Result<(), ReplicaError> {
+        let mut reader = StateReader::new(state);
+        let restored = called("restore", || self.machine.restore(&mut reader))?;
+        if let Some(reason) = reader.failed {
+            return Err(StorageError::new(format!("cannot read the state of a snapshot: {reason}")).into());
+        }
         restored.map_err(|error| ReplicaError::Callback { callback: "restore", reason: error.to_string() })
     }
 }

@@ -389,7 +389,8 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::TakeSnapshot { op } => {
                     let frozen = self.timed("snapshot", type_name::<M>(), |task| task.machine.freeze())?;
                     self.telemetry.snapshot_begun(&self.core, op);
-                    self.snapshots.write(op, frozen);
+                    let stage = called("stage", || self.storage.stage())?;
+                    self.snapshots.write(op, frozen, stage);
                 }
                 Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
                 Effect::InstallSnapshot(snapshot) => {

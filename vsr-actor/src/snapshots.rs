@@ -1,6 +1,6 @@
 //! Snapshots are written out on a thread of their own: heartbeats and commits go on meanwhile.
 
-use crate::{Frozen, ReplicaError, machine::called};
+use crate::{Frozen, ReplicaError, Stage, machine::called};
 use std::future::pending;
 use tokio::{
     sync::oneshot::{self, error::TryRecvError},
@@ -25,10 +25,10 @@ type Written = Result<State, ReplicaError>;
 
 impl Snapshots {
     /// Writes `frozen` out. If the one before is not done, the protocol does not want it any more.
-    pub(crate) fn write(&mut self, op: OpNumber, frozen: Frozen) {
+    pub(crate) fn write(&mut self, op: OpNumber, frozen: Frozen, stage: Box<dyn Stage>) {
         let (tell, result) = oneshot::channel();
         // Nobody is told if the replica is gone, or has a newer snapshot.
-        spawn_blocking(move || drop(tell.send(write_out(frozen))));
+        spawn_blocking(move || drop(tell.send(write_out(frozen, stage))));
         self.writing = Some(Writing { op, result, arrived: None });
     }
 
@@ -64,11 +64,12 @@ impl Snapshots {
     }
 }
 
-fn write_out(frozen: Frozen) -> Written {
-    let mut bytes = Vec::new();
-    let written = called("snapshot", || frozen.write(&mut bytes))?;
-    written.map_err(|error| ReplicaError::Callback { callback: "snapshot", reason: error.to_string() })?;
-    Ok(bytes.into())
+/// The state goes into the stage as it is written: it is nowhere whole, unless the stage keeps it so.
+fn write_out(frozen: Frozen, mut stage: Box<dyn Stage>) -> Written {
+    let failed =
+        |error: std::io::Error| ReplicaError::Callback { callback: "snapshot", reason: error.to_string() };
+    called("snapshot", || frozen.write(&mut stage))?.map_err(failed)?;
+    called("stage", || stage.finish())?.map_err(failed)
 }
 
 fn abandoned() -> ReplicaError {

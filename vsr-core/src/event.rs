@@ -100,7 +100,7 @@ pub enum Event {
     /// A snapshot took the place of the own state.
     SnapshotInstalled { op: OpNumber },
     /// A snapshot was taken.
-    SnapshotTaken { op: OpNumber, bytes: usize },
+    SnapshotTaken { op: OpNumber, bytes: u64 },
     /// A snapshot was due while the last was not durable yet, and is left out.
     SnapshotSkipped { op: OpNumber },
     /// The log's beginning was given up.

@@ -6,7 +6,8 @@ use crate::{
     id::{OpNumber, ReadId, WriteId},
     message::Message,
     run::Request,
-    snapshot::{Snapshot, State},
+    snapshot::Snapshot,
+    state::State,
 };
 use alloc::{sync::Arc, vec::Vec};
 

@@ -134,6 +134,7 @@ mod rng;
 mod run;
 mod session;
 mod snapshot;
+mod state;
 mod stop;
 mod trace_context;
 
@@ -156,6 +157,7 @@ pub use replica::Timer;
 pub use replica::{Replica, Status};
 pub use run::{Head, Origin, Request, Run, checksum};
 pub use session::{Lookup, Sessions};
-pub use snapshot::{Held, Piece, Snapshot, SnapshotHeader, State, Trailing};
+pub use snapshot::{Held, Piece, Snapshot, SnapshotHeader, Trailing};
+pub use state::{Blob, BlobError, State, StateDigest};
 pub use stop::{StartError, StopReason};
 pub use trace_context::{TraceContext, TraceContextError};

@@ -7,11 +7,12 @@ use crate::{
     log::Point,
     run::{from_hex, to_hex},
     session::Sessions,
+    state::{Blob as _, BlobError, State},
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::Xxh3;
 
 /// The replicated state after one operation. What the protocol keeps comes first, then what the state machine wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,14 +48,6 @@ pub(crate) struct Replicated {
     pub(crate) sessions: Sessions,
     /// Over the replies of all operations up to there (decision 14).
     pub(crate) replies: u64,
-}
-
-/// What a state machine wrote, with a digest of it. To make one costs a pass over the bytes: not on the replica's task if they are
-/// many.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    bytes: Bytes,
-    digest: u128,
 }
 
 /// Part of a snapshot, on its way to a replica that lacks it.
@@ -95,11 +88,11 @@ impl SnapshotHeader {
 
     fn compute_digest(&self, protocol: &[u8], state: &State) -> u128 {
         let mut hasher = Xxh3::new();
-        for number in [self.op.0, self.timestamp, protocol.len() as u64, state.bytes.len() as u64] {
+        for number in [self.op.0, self.timestamp, protocol.len() as u64, state.len()] {
             hasher.update(&number.to_le_bytes());
         }
         hasher.update(&self.hash.0.to_le_bytes());
-        hasher.update(&state.digest.to_le_bytes());
+        hasher.update(&state.digest().to_le_bytes());
         hasher.update(protocol);
         hasher.digest128()
     }
@@ -112,32 +105,27 @@ impl Snapshot {
             hash: at.hash,
             timestamp: at.timestamp,
             protocol_bytes: protocol.len() as u64,
-            state_bytes: state.bytes.len() as u64,
+            state_bytes: state.len(),
             digest: 0,
         };
         header.digest = header.compute_digest(&protocol, &state);
         Self { header, protocol, state }
     }
 
-    /// Puts a snapshot together from what a storage kept or pieces brought: what the protocol keeps, then the state. `None` if these
-    /// bytes are not what the header says.
+    /// Puts a snapshot together from what a storage kept or pieces brought. `None` if these parts are not what the header says; of the
+    /// state only length and digest are looked at.
     #[must_use]
-    pub fn assemble(header: SnapshotHeader, mut bytes: Bytes) -> Option<Self> {
-        let protocol_bytes = usize::try_from(header.protocol_bytes).ok()?;
-        if bytes.len() as u64 != header.bytes() || bytes.len() < protocol_bytes {
-            return None;
-        }
-        let protocol = bytes.split_to(protocol_bytes);
-        let state = State::from(bytes);
-        let whole = header.digest == header.compute_digest(&protocol, &state);
+    pub fn assemble(header: SnapshotHeader, protocol: Bytes, state: State) -> Option<Self> {
+        let sizes = (protocol.len() as u64, state.len());
+        let whole = sizes == (header.protocol_bytes, header.state_bytes)
+            && header.digest == header.compute_digest(&protocol, &state);
         whole.then_some(Self { header, protocol, state })
     }
 
     /// What a replica without rule D6 would take.
     #[cfg(feature = "inject")]
-    pub(crate) fn unchecked(header: SnapshotHeader, mut bytes: Bytes) -> Self {
-        let protocol = bytes.split_to(bytes.len().min(header.protocol_bytes as usize));
-        Self { header, protocol, state: bytes.into() }
+    pub(crate) fn unchecked(header: SnapshotHeader, protocol: Bytes, state: State) -> Self {
+        Self { header, protocol, state }
     }
 
     /// What tells it from others.
@@ -166,8 +154,8 @@ impl Snapshot {
 
     /// What the state machine wrote.
     #[must_use]
-    pub fn state(&self) -> &Bytes {
-        &self.state.bytes
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// The session table in it, if it can be read.
@@ -188,47 +176,19 @@ impl Snapshot {
         replicated.sessions.is_well_formed(limits, self.header.op).then_some(replicated)
     }
 
-    /// What follows `offset`, at most `bytes_max` bytes. A slice: no piece reaches from one part into the other.
-    pub(crate) fn piece(&self, offset: u64, bytes_max: usize) -> Piece {
-        let (part, start) = match offset.checked_sub(self.header.protocol_bytes) {
-            None => (&self.protocol, offset),
-            Some(start) => (&self.state.bytes, start),
+    /// What follows `offset`, at most `bytes_max` bytes. No piece reaches from one part into the other.
+    pub(crate) fn piece(&self, offset: u64, bytes_max: usize) -> Result<Piece, BlobError> {
+        let bytes = match offset.checked_sub(self.header.protocol_bytes) {
+            None => self.protocol.read(offset, bytes_max)?,
+            Some(start) => self.state.read(start, bytes_max)?,
         };
-        let start = (start as usize).min(part.len());
-        let end = start.saturating_add(bytes_max).min(part.len());
-        Piece { header: self.header, offset, bytes: part.slice(start..end).into() }
+        Ok(Piece { header: self.header, offset, bytes: bytes.into() })
     }
 }
 
 impl Replicated {
     pub(crate) fn encode(&self) -> Bytes {
         codec::encode_value(self)
-    }
-}
-
-impl From<Bytes> for State {
-    fn from(bytes: Bytes) -> Self {
-        Self { digest: xxh3_128(&bytes), bytes }
-    }
-}
-
-impl From<Vec<u8>> for State {
-    fn from(bytes: Vec<u8>) -> Self {
-        Bytes::from(bytes).into()
-    }
-}
-
-impl State {
-    /// How many bytes there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 }
 
@@ -293,6 +253,7 @@ mod tests {
         config::ReplicatedLimits,
         id::{ClientId, EpochNumber},
     };
+    use alloc::vec::Vec;
 
     fn snapshot() -> Snapshot {
         let limits = ReplicatedLimits::default();
@@ -304,6 +265,12 @@ mod tests {
         Snapshot::new(at, protocol, Bytes::from_static(b"the state").into())
     }
 
+    /// From all its bytes, the protocol's first.
+    fn assemble(header: SnapshotHeader, mut bytes: Bytes) -> Option<Snapshot> {
+        let protocol = bytes.split_to(bytes.len().min(header.protocol_bytes as usize));
+        Snapshot::assemble(header, protocol, bytes.into())
+    }
+
     #[test]
     fn pieces_of_any_size_make_it_whole_again() {
         let snapshot = snapshot();
@@ -311,24 +278,25 @@ mod tests {
         for bytes_max in [1, 7, 1000] {
             let mut bytes = Vec::new();
             while (bytes.len() as u64) < whole {
-                let piece = snapshot.piece(bytes.len() as u64, bytes_max);
+                let piece = snapshot.piece(bytes.len() as u64, bytes_max).expect("it is in memory");
                 assert!(piece.bytes.is_complete() && (1..=bytes_max).contains(&piece.bytes.bytes().len()));
                 bytes.extend_from_slice(piece.bytes.bytes());
             }
-            assert_eq!(Snapshot::assemble(snapshot.header, bytes.into()).as_ref(), Some(&snapshot));
+            assert_eq!(assemble(snapshot.header, bytes.into()).as_ref(), Some(&snapshot));
         }
     }
 
     #[test]
     fn any_other_byte_or_header_is_noticed() {
         let snapshot = snapshot();
-        let bytes: Vec<u8> = snapshot.protocol.iter().chain(snapshot.state.bytes.iter()).copied().collect();
+        let state = snapshot.state.read(0, usize::MAX).expect("it is in memory");
+        let bytes: Vec<u8> = snapshot.protocol.iter().chain(&state).copied().collect();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert_eq!(Snapshot::assemble(snapshot.header, damaged.into()), None, "byte {at}");
+            assert_eq!(assemble(snapshot.header, damaged.into()), None, "byte {at}");
         }
-        let assemble = |header| Snapshot::assemble(header, bytes.clone().into());
+        let assemble = |header| assemble(header, bytes.clone().into());
         assert_eq!(assemble(SnapshotHeader { op: OpNumber(6), ..snapshot.header }), None);
         assert_eq!(assemble(SnapshotHeader { hash: Hash(1), ..snapshot.header }), None);
         assert_eq!(assemble(SnapshotHeader { timestamp: 1, ..snapshot.header }), None);

@@ -204,8 +204,8 @@ table! { 'a
             { op: OpNumber } [snapshots_begun_total(1)];
         /// A snapshot was taken; how long that took from freezing the state on.
         SnapshotTaken DEBUG "vsr.snapshot.taken"
-            { op: OpNumber, bytes: usize, duration: Option<Duration> }
-            [snapshots_taken_total(1), snapshot_bytes_total(*bytes as u64), snapshot_duration_seconds(*duration)];
+            { op: OpNumber, bytes: u64, duration: Option<Duration> }
+            [snapshots_taken_total(1), snapshot_bytes_total(*bytes), snapshot_duration_seconds(*duration)];
         /// A snapshot was due while the last was not durable yet, and is left out.
         SnapshotSkipped DEBUG "vsr.snapshot.skipped"
             { op: OpNumber } [snapshots_skipped_total(1)];

@@ -1,8 +1,10 @@
 //! Where a replica keeps what must survive it.
 
 mod memory;
+mod stage;
 
 pub use memory::MemoryStorage;
+pub use stage::{MemoryStage, Stage};
 
 use std::{
     error::Error,
@@ -91,6 +93,12 @@ pub trait LogStorage: Send + 'static {
     /// # Errors
     /// When that is impossible. The replica stops; the write is not tried again.
     fn append(&mut self, write: Write) -> Result<Appended, StorageError>;
+
+    /// A place for a state that is about to be written out or received. What comes of it may be in the snapshot of a later write; or
+    /// nothing comes of it. It must not block. Without it a state is kept in memory, whole.
+    fn stage(&mut self) -> Box<dyn Stage> {
+        Box::new(MemoryStage::default())
+    }
 }
 
 /// How far a write got within the call.

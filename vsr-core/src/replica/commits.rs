@@ -10,7 +10,8 @@ use crate::{
     mutation::Mutation,
     run::Origin,
     session::{Begin, Lookup, Registered, Sessions},
-    snapshot::{Arrived, Replicated, Snapshot, State},
+    snapshot::{Arrived, Replicated, Snapshot},
+    state::State,
 };
 use alloc::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;

@@ -11,6 +11,7 @@ use crate::{
     snapshot::{Arrived, Held, Piece, Snapshot, SnapshotHeader},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
+use bytes::Bytes;
 use core::{
     hash::{Hash, Hasher},
     time::Duration,
@@ -110,7 +111,7 @@ impl Replica {
         });
         let newest = || self.snapshot.clone().filter(|_| after < self.log.base()).map(|newest| (newest, 0));
         let (snapshot, offset) = begun.or_else(newest)?;
-        let piece = snapshot.piece(offset, self.config.limits.transfer_bytes_max);
+        let piece = snapshot.piece(offset, self.config.limits.transfer_bytes_max).ok()?;
         self.keep_for(from, snapshot.op(), Some(snapshot));
         Some(piece)
     }
@@ -179,13 +180,15 @@ impl Replica {
     /// All pieces are here: are they what was announced, and of this group?
     fn put_together(&self, incoming: Incoming) -> Result<Arrived, Ignored> {
         let Incoming { header, bytes, .. } = incoming;
+        let mut state = Bytes::from(bytes);
+        let protocol = state.split_to(state.len().min(header.protocol_bytes as usize));
         #[cfg(feature = "inject")]
         if self.mutated(Mutation::SkipSnapshotDigest) || self.mutated(Mutation::InstallPartialSnapshot) {
-            let snapshot = Snapshot::unchecked(header, bytes.into());
+            let snapshot = Snapshot::unchecked(header, protocol, state.into());
             let replicated = snapshot.replicated().ok_or(Ignored::Malformed)?;
             return Ok(Arrived { snapshot: Arc::new(snapshot), replicated });
         }
-        let snapshot = Snapshot::assemble(header, bytes.into()).ok_or(Ignored::Malformed)?;
+        let snapshot = Snapshot::assemble(header, protocol, state.into()).ok_or(Ignored::Malformed)?;
         let replicated = snapshot.replicated().ok_or(Ignored::Malformed)?;
         if Some(&replicated.membership) != self.membership.as_ref() {
             return Err(Ignored::OtherMembership);
@@ -238,7 +241,6 @@ mod tests {
         session::Sessions,
         snapshot::Replicated,
     };
-    use bytes::Bytes;
 
     fn membership(incarnation: u64) -> Membership {
         let limits = ReplicatedLimits::default();
@@ -263,11 +265,15 @@ mod tests {
         Snapshot::new(at, protocol, Bytes::from_static(b"state").into())
     }
 
+    fn piece(snapshot: &Snapshot, offset: u64, bytes_max: usize) -> Piece {
+        snapshot.piece(offset, bytes_max).expect("it is in memory")
+    }
+
     /// Takes all pieces of a snapshot, and says what the last one led to.
     fn take_all(replica: &mut Replica, snapshot: &Snapshot) -> Result<bool, Ignored> {
-        let first = snapshot.piece(0, 1 << 20);
+        let first = piece(snapshot, 0, 1 << 20);
         assert!(matches!(replica.take_piece(1, &first), Ok(None)));
-        let last = snapshot.piece(snapshot.header().protocol_bytes, 1 << 20);
+        let last = piece(snapshot, snapshot.header().protocol_bytes, 1 << 20);
         replica.take_piece(2, &last).map(|arrived| arrived.is_some())
     }
 
@@ -282,7 +288,7 @@ mod tests {
     #[test]
     fn what_is_announced_allocates_nothing() {
         let mut replica = replica();
-        let mut piece = snapshot(1).piece(0, 10);
+        let mut piece = piece(&snapshot(1), 0, 10);
         piece.header.state_bytes = (1 << 30) - piece.header.protocol_bytes;
         assert!(matches!(replica.take_piece(1, &piece), Ok(None)));
         let incoming = replica.incoming.take().expect("it has begun");
@@ -298,13 +304,13 @@ mod tests {
         let mut replica = replica();
         let whole = snapshot(1);
         let bytes = whole.header().bytes();
-        let mut beyond = whole.piece(bytes - 2, 10);
+        let mut beyond = piece(&whole, bytes - 2, 10);
         beyond.offset += 1;
         assert_eq!(replica.take_piece(1, &beyond).err(), Some(Ignored::Malformed));
         beyond.offset = u64::MAX;
         assert_eq!(replica.take_piece(1, &beyond).err(), Some(Ignored::Malformed));
-        assert_eq!(replica.take_piece(1, &whole.piece(bytes, 10)).err(), Some(Ignored::Malformed));
-        assert_eq!(replica.take_piece(1, &whole.piece(5, 10)).err(), Some(Ignored::NothingNew));
+        assert_eq!(replica.take_piece(1, &piece(&whole, bytes, 10)).err(), Some(Ignored::Malformed));
+        assert_eq!(replica.take_piece(1, &piece(&whole, 5, 10)).err(), Some(Ignored::NothingNew));
         assert!(replica.incoming.is_none());
     }
 }
