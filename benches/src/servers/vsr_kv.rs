@@ -1,0 +1,32 @@
+//! Three processes of `vsr-kv serve`, as `docs/operations.md` starts them.
+
+use super::{Client, Door, Running, eventually, resp};
+use crate::processes::{free_ports, start as start_process};
+use std::path::Path;
+
+const REPLICAS: usize = 3;
+
+pub(super) async fn start(program: &Path, directory: &Path) -> Result<Running, String> {
+    let ports = free_ports(3 * REPLICAS)?;
+    let (peers, rest) = ports.split_at(REPLICAS);
+    let (redis, admin) = rest.split_at(REPLICAS);
+    let mut processes = Vec::new();
+    for id in 0..REPLICAS {
+        let mut arguments = vec!["serve".to_owned(), "--id".into(), id.to_string()];
+        for (peer, port) in peers.iter().enumerate() {
+            arguments.extend(["--peer".into(), format!("{peer}=127.0.0.1:{port}")]);
+        }
+        arguments.extend(["--redis".into(), format!("127.0.0.1:{}", redis[id])]);
+        arguments.extend(["--admin".into(), format!("127.0.0.1:{}", admin[id])]);
+        arguments.extend(["--data".into(), directory.join(format!("replica-{id}")).display().to_string()]);
+        processes.push(start_process(program, &arguments, &directory.join(format!("output-{id}")))?);
+    }
+    // A group that has just formed is in view 0, and its primary is replica 0.
+    let port = redis[0];
+    eventually("vsr-kv takes no writes", || async move {
+        let mut client = Client::Resp(resp::Client::connect(port).await?);
+        client.put(b"first", b"write").await
+    })
+    .await?;
+    Ok(Running { door: Door::Resp(port), _processes: processes })
+}
