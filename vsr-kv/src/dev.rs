@@ -1,6 +1,6 @@
 //! `vsr-kv dev`: three replicas in one process, each behind a port of its own.
 
-use crate::group::Front;
+use crate::group::{Front, InProcess};
 use crate::server::{Settings, serve};
 use crate::store::Store;
 use std::{
@@ -80,7 +80,8 @@ impl Dev {
         for (listener, replica) in listeners.into_iter().zip(dev.cluster.ids()) {
             let address = listener.local_addr().map_err(|error| DevError::Listen { port, error })?;
             dev.addresses.push(address);
-            let front = Front::new(dev.cluster.clone(), *replica, deadline)?;
+            let (group, client) = (InProcess(dev.cluster.clone()), dev.cluster.client_at(*replica)?);
+            let front = Front::new(group, *replica, &client, deadline);
             dev.fronts.spawn(serve(listener, front, settings, stopped.clone()));
         }
         Ok(dev)

@@ -1,8 +1,15 @@
-//! A group of replicas in this process, as the front-ends see it.
+//! A group of replicas, as the front-ends see it.
 
-use crate::server::{Backend, Control, ReplicaLine};
+mod in_process;
+mod member;
+
+pub use in_process::InProcess;
+pub use member::Member;
+
+use crate::server::{Backend, Control, Progress, ReplicaLine};
 use crate::store::{Operation, Reply, Store};
 use std::{
+    fmt::Debug,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,10 +20,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use vsr_actor::{
-    Client, Cluster, ClusterError, Health, Outcome, ReplicaError, ReplicaId, RequestError, Status,
-    StatusName, Ticket,
-};
+use vsr_actor::{Client, Health, Outcome, ReplicaError, ReplicaId, RequestError, Status, StatusName, Ticket};
 
 /// An operation of more bytes than this counts against [`LARGE_BYTES_MAX`]; smaller ones are bounded by their number, the window of
 /// the session.
@@ -25,28 +29,35 @@ const LARGE_BYTES: usize = 4 << 10;
 /// to be sent again.
 const LARGE_BYTES_MAX: usize = 4 << 20;
 
-/// The door of one replica: operations enter the group there, and elsewhere while that replica does not answer.
+/// What can be known and done of a group at one of its doors.
+pub trait Group: Clone + Debug + Send + Sync + 'static {
+    /// What is known of each replica.
+    fn replicas(&self) -> Vec<ReplicaLine>;
+
+    /// Whether clients may crash and cut off replicas.
+    fn is_dev(&self) -> bool;
+
+    /// Does something to the group. The text of an error is for the person who asked.
+    fn control(&self, order: Control) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// The door of one replica: operations enter the group there.
 #[derive(Clone, Debug)]
-pub struct Front {
-    cluster: Arc<Cluster<Store>>,
+pub struct Front<G> {
+    group: G,
     client: Client<Store>,
     replica: ReplicaId,
     deadline: Duration,
     large: Arc<Semaphore>,
 }
 
-impl Front {
-    /// The door of `replica`. Its connections share one session of the group, and wait for a reply until `deadline`.
-    ///
-    /// # Errors
-    /// There is no such replica.
-    pub fn new(
-        cluster: Arc<Cluster<Store>>,
-        replica: ReplicaId,
-        deadline: Duration,
-    ) -> Result<Self, ClusterError> {
-        let client = cluster.client_at(replica)?.with_deadline(deadline);
-        Ok(Self { client, cluster, replica, deadline, large: Arc::new(Semaphore::new(LARGE_BYTES_MAX)) })
+impl<G: Group> Front<G> {
+    /// The door of `replica`, to which `client` belongs. Its connections share one session of the group, and wait for a reply until
+    /// `deadline`.
+    #[must_use]
+    pub fn new(group: G, replica: ReplicaId, client: &Client<Store>, deadline: Duration) -> Self {
+        let client = client.with_deadline(deadline);
+        Self { group, client, replica, deadline, large: Arc::new(Semaphore::new(LARGE_BYTES_MAX)) }
     }
 
     /// Room for a large operation.
@@ -85,7 +96,7 @@ impl Future for FrontTicket {
     }
 }
 
-impl Backend for Front {
+impl<G: Group> Backend for Front<G> {
     type Ticket = FrontTicket;
 
     async fn submit(&self, operation: Operation) -> Result<Self::Ticket, RequestError> {
@@ -110,15 +121,15 @@ impl Backend for Front {
     }
 
     fn replicas(&self) -> Vec<ReplicaLine> {
-        self.cluster.statuses().iter().map(line).collect()
+        self.group.replicas()
     }
 
     fn is_dev(&self) -> bool {
-        true
+        self.group.is_dev()
     }
 
     async fn control(&self, order: Control) -> Result<(), String> {
-        control(&self.cluster, order).await
+        self.group.control(order).await
     }
 }
 
@@ -133,33 +144,6 @@ fn after(before: Duration, mut error: RequestError) -> RequestError {
     error
 }
 
-async fn control(cluster: &Cluster<Store>, order: Control) -> Result<(), String> {
-    let text = |error: ClusterError| error.to_string();
-    match order {
-        Control::Crash(id) => cluster.crash(known(cluster, id)?).await.map_err(text),
-        Control::Restart(id) => cluster.restart(known(cluster, id)?).await.map_err(text),
-        Control::IsolatePrimary => cluster.isolate(cluster.primary().await.map_err(text)?).map_err(text),
-        Control::Heal => {
-            cluster.heal();
-            Ok(())
-        }
-        Control::Partition(sides) => {
-            let side = |side: Vec<u64>| side.into_iter().map(|id| known(cluster, id)).collect();
-            let sides: Vec<Vec<ReplicaId>> = sides.into_iter().map(side).collect::<Result<_, String>>()?;
-            cluster.partition(&sides.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            Ok(())
-        }
-    }
-}
-
-fn known(cluster: &Cluster<Store>, id: u64) -> Result<ReplicaId, String> {
-    let ids = cluster.ids();
-    let found = ids.iter().find(|known| u64::from(known.0) == id);
-    found
-        .copied()
-        .ok_or_else(|| format!("there is no replica {id}; there are 0 to {}", ids.len().saturating_sub(1)))
-}
-
 fn line(status: &Status) -> ReplicaLine {
     let protocol = &status.protocol;
     ReplicaLine {
@@ -167,9 +151,11 @@ fn line(status: &Status) -> ReplicaLine {
         state: state(status),
         view: protocol.view.0,
         is_primary: status.health.is_running() && protocol.is_primary,
-        op: protocol.op.0,
-        commit: protocol.commit.0,
-        applied: protocol.applied.0,
+        progress: Some(Progress {
+            op: protocol.op.0,
+            commit: protocol.commit.0,
+            applied: protocol.applied.0,
+        }),
     }
 }
 
@@ -189,6 +175,7 @@ fn state(status: &Status) -> String {
 mod tests {
     use super::*;
     use crate::store::Condition;
+    use vsr_actor::Cluster;
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_of_a_large_operation_counts_from_its_beginning() {
@@ -196,7 +183,8 @@ mod tests {
         let cluster = Cluster::builder(3, Store::default).start().await.expect("a valid configuration");
         let cluster = Arc::new(cluster);
         cluster.primary().await.expect("a primary");
-        let front = Front::new(cluster.clone(), ReplicaId(0), deadline).expect("it is there");
+        let client = cluster.client_at(ReplicaId(0)).expect("it is there");
+        let front = Front::new(InProcess(cluster.clone()), ReplicaId(0), &client, deadline);
         let value = vec![b'v'; 2 * LARGE_BYTES].into();
         let set = Operation::Set { key: "k".into(), value, condition: Condition::Always, get: false };
         let reply = front.submit(set.clone()).await.expect("room").await;

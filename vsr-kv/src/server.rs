@@ -6,7 +6,7 @@ mod error;
 mod local;
 mod session;
 
-pub use backend::{Backend, Control, ReplicaLine};
+pub use backend::{Backend, Control, Progress, ReplicaLine};
 pub(crate) use local::Local;
 
 use crate::resp::Limits;

@@ -27,7 +27,7 @@
 mod macros;
 mod meters;
 mod observers;
-#[cfg(feature = "prometheus")]
+#[cfg(feature = "prometheus-text")]
 pub mod prometheus;
 mod protocol;
 mod record;

@@ -1,10 +1,15 @@
-//! An endpoint that Prometheus scrapes: the feature `prometheus`.
+//! Metrics as the text that Prometheus reads: the feature `prometheus-text`; and an endpoint that it scrapes: `prometheus`.
 
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+#[cfg(feature = "prometheus")]
+mod endpoint;
+
+#[cfg(all(feature = "prometheus", test))]
+pub(super) use endpoint::build;
+#[cfg(feature = "prometheus")]
+pub use endpoint::{Exporter, install};
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{fmt, io, net::SocketAddr};
-use tokio::runtime::{Builder, Runtime};
 
 /// Bounds of the buckets of durations, in seconds: from a commit in memory to a view change in a bad network.
 const BUCKETS: [f64; 16] =
@@ -13,32 +18,14 @@ const BUCKETS: [f64; 16] =
 /// Of the times as primary: from a second to a month.
 const LONG_BUCKETS: [f64; 7] = [1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0, 2_592_000.0];
 
-/// Takes the metrics of this process, and shows them at an address. Its work is done on a thread of its own: a scrape holds up no
-/// replica. Dropped, it shows nothing any more, but metrics are still taken: keep it for as long as the process runs.
-#[must_use = "dropped, it shows nothing"]
-pub struct Exporter {
-    handle: PrometheusHandle,
-    /// Owns the tasks of the exporter.
-    _thread: Thread,
-}
+/// The metrics of this process as text, for programs that show them at a port of their own.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
 
-/// A runtime that may be dropped on another one. There until the drop.
-struct Thread(Option<Runtime>);
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            // Waiting for its end is not allowed on another runtime.
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Takes the metrics of everything that starts from now on in this process, and shows them at `http://<address>/metrics`, in the text
-/// format of Prometheus, durations as histograms. Call it before the first replica starts.
+/// Takes the metrics of everything that starts from now on in this process. Call it before the first replica starts.
 ///
 /// ```
-/// use vsr_actor::{observe::prometheus::{self, Exporter, PrometheusError}, prelude::*};
+/// use vsr_actor::{observe::prometheus::{self, Metrics}, prelude::*};
 ///
 /// # #[derive(Default, Serialize, Deserialize)]
 /// # struct Counter(i64);
@@ -47,64 +34,53 @@ impl Drop for Thread {
 /// #     type Reply = i64;
 /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.0 += add; self.0 }
 /// # }
-/// # #[tokio::main(flavor = "current_thread")]
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let any = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?; // in place of a fixed one
-/// let exporter: Result<Exporter, PrometheusError> = prometheus::install(any); // "0.0.0.0:9100".parse()? in earnest
-/// let exporter = exporter?;
+/// let metrics: Metrics = prometheus::record()?;
 /// let cluster = Cluster::in_process(3, Counter::default).await?;
 /// cluster.client().request(5).await?;
-/// assert!(exporter.render().contains("vsr_is_primary"));
+/// metrics.upkeep(); // every few seconds
+/// assert!(metrics.render().contains("vsr_is_primary"));
 /// # Ok(cluster.shutdown().await?)
 /// # }
 /// ```
 ///
 /// # Errors
-/// The address cannot be listened at, or another recorder of metrics is installed already.
-pub fn install(address: SocketAddr) -> Result<Exporter, PrometheusError> {
-    let (recorder, exporter) = build(address)?;
+/// Another recorder of metrics is installed already.
+pub fn record() -> Result<Metrics, PrometheusError> {
+    let recorder = buckets(PrometheusBuilder::new()).map_err(PrometheusError::Settings)?.build_recorder();
+    let metrics = Metrics(recorder.handle());
     metrics::set_global_recorder(recorder).map_err(|_| PrometheusError::AnotherRecorder)?;
-    Ok(exporter)
+    Ok(metrics)
 }
 
-/// The same without taking anything yet.
-pub(super) fn build(address: SocketAddr) -> Result<(PrometheusRecorder, Exporter), PrometheusError> {
-    let mut thread = Builder::new_multi_thread();
-    thread.worker_threads(1).thread_name("vsr-prometheus").enable_all();
-    let runtime = thread.build().map_err(PrometheusError::Thread)?;
-    let (tasks, thread) = (runtime.handle().clone(), Thread(Some(runtime)));
-    // What it spawns belongs to this runtime, and ends with it.
-    let entered = tasks.enter();
-    let (recorder, serving) = PrometheusBuilder::new()
-        .with_http_listener(address)
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
-        .and_then(|builder| {
-            let long = Matcher::Full("vsr_leadership_duration_seconds".into());
-            builder.set_buckets_for_metric(long, &LONG_BUCKETS)
-        })
-        .and_then(PrometheusBuilder::build)
-        .map_err(|source| PrometheusError::Listen { address, source })?;
-    drop(entered);
-    drop(tasks.spawn(serving));
-    let exporter = Exporter { handle: recorder.handle(), _thread: thread };
-    Ok((recorder, exporter))
-}
-
-impl Exporter {
-    /// All metrics as text, for those who show them somewhere else.
+impl Metrics {
+    /// All metrics, in the text format of Prometheus, durations as histograms.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        self.0.render()
+    }
+
+    /// Counts the durations that were measured since the last time into their histograms. To be called every few seconds: until then each
+    /// of them takes memory.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
     }
 }
 
-impl fmt::Debug for Exporter {
+impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").finish_non_exhaustive()
+        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
 
-/// Why there is no endpoint.
+fn buckets(builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
+    let long = Matcher::Full("vsr_leadership_duration_seconds".into());
+    let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)?;
+    builder.set_buckets_for_metric(long, &LONG_BUCKETS)
+}
+
+/// Why metrics are not taken, or not shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrometheusError {
@@ -119,6 +95,9 @@ pub enum PrometheusError {
     /// The thread cannot be started.
     #[error("the exporter of metrics cannot start: {0}")]
     Thread(#[source] io::Error),
+    /// The exporter does not take its settings.
+    #[error("the exporter of metrics cannot be set up: {0}")]
+    Settings(#[source] BuildError),
     /// There is one recorder of metrics in a process.
     #[error(
         "another recorder of metrics is installed in this process: install only one, before anything is measured"

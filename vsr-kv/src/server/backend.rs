@@ -33,10 +33,17 @@ pub struct ReplicaLine {
     pub id: u64,
     /// Whether it runs, and what it does.
     pub state: String,
-    /// The view it is in.
+    /// The view it is in; of another process, the view that the own replica is in.
     pub view: u64,
     /// Whether it is the primary of that view.
     pub is_primary: bool,
+    /// How far it is, if that is known here.
+    pub progress: Option<Progress>,
+}
+
+/// How far a replica is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
     /// The last operation in its log.
     pub op: u64,
     /// The last operation it knows to be committed.

@@ -3,7 +3,7 @@
 mod client;
 mod info;
 
-use super::{Backend, Shared, session::Session};
+use super::{Backend, Progress, Shared, session::Session};
 use crate::command::{self, ErrorText, readable, unknown_subcommand, wrong_arity};
 use crate::resp::{Protocol, Writer};
 use crate::store::parse_integer;
@@ -247,20 +247,17 @@ fn status<B: Backend>(shared: &Shared<B>, writer: &mut Writer<'_>) {
     let replicas = shared.backend.replicas();
     writer.array(replicas.len());
     for replica in replicas {
-        writer.map(7);
+        writer.map(if replica.progress.is_some() { 7 } else { 4 });
         writer.bulk(b"id");
         writer.int(replica.id.cast_signed());
         writer.bulk(b"state");
         writer.bulk(replica.state.as_bytes());
         writer.bulk(b"primary");
         writer.bulk(if replica.is_primary { b"yes" } else { b"no" });
-        let numbers = [
-            ("view", replica.view),
-            ("op", replica.op),
-            ("commit", replica.commit),
-            ("applied", replica.applied),
-        ];
-        for (key, number) in numbers {
+        let progress = replica
+            .progress
+            .map(|Progress { op, commit, applied }| [("op", op), ("commit", commit), ("applied", applied)]);
+        for (key, number) in [("view", replica.view)].into_iter().chain(progress.into_iter().flatten()) {
             writer.bulk(key.as_bytes());
             writer.int(number.cast_signed());
         }

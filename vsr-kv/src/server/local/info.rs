@@ -1,6 +1,6 @@
 //! `INFO`: lines of `name:value` under headings.
 
-use super::super::{Backend, Shared};
+use super::super::{Backend, Progress, Shared};
 use super::REDIS_VERSION;
 use bytes::Bytes;
 use std::fmt::Write;
@@ -61,10 +61,14 @@ fn replication<B: Backend>(shared: &Shared<B>) -> String {
             ("vsr_state", own.state),
             ("vsr_role", if own.is_primary { "primary" } else { "backup" }.to_owned()),
             ("vsr_view", own.view.to_string()),
-            ("vsr_op", own.op.to_string()),
-            ("vsr_commit", own.commit.to_string()),
-            ("vsr_applied", own.applied.to_string()),
         ]);
+        if let Some(Progress { op, commit, applied }) = own.progress {
+            rows.extend([
+                ("vsr_op", op.to_string()),
+                ("vsr_commit", commit.to_string()),
+                ("vsr_applied", applied.to_string()),
+            ]);
+        }
     }
     lines("Replication", &rows)
 }

@@ -107,7 +107,8 @@ impl Backend for Fake {
 
     fn replicas(&self) -> Vec<ReplicaLine> {
         let state = "normal".to_owned();
-        vec![ReplicaLine { id: 0, state, view: 7, is_primary: true, op: 3, commit: 2, applied: 1 }]
+        let progress = Some(Progress { op: 3, commit: 2, applied: 1 });
+        vec![ReplicaLine { id: 0, state, view: 7, is_primary: true, progress }]
     }
 
     fn is_dev(&self) -> bool {
