@@ -26,7 +26,7 @@ use vsr_core::{Restored, Write, WriteId};
 /// ```
 /// use std::{io, sync::mpsc};
 /// use vsr_actor::vsr_core::{Restored, Write};
-/// use vsr_actor::{Appended, LogStorage, Persisted, StorageError};
+/// use vsr_actor::{Appended, LogStorage, MemoryStage, Persisted, Stage, StorageError};
 ///
 /// fn save(write: &Write) -> io::Result<()> {
 ///     # let _ = write;
@@ -57,6 +57,10 @@ use vsr_core::{Restored, Write, WriteId};
 ///         let writer = self.writer.as_ref().ok_or_else(|| StorageError::new("the log is not open"))?;
 ///         writer.send(write).map_err(|_| StorageError::new("the writer is gone"))?;
 ///         Ok(Appended::Pending)
+///     }
+///
+///     fn stage(&mut self) -> Box<dyn Stage> {
+///         Box::new(MemoryStage::default()) // or a file, for states larger than memory
 ///     }
 /// }
 /// # use vsr_actor::{Builder, ReplicaId, prelude::*};
