@@ -35,6 +35,11 @@ impl Backoff {
         self.set(self.step.saturating_mul(2).min(self.max));
     }
 
+    /// One was not, and none will be soon.
+    pub(crate) fn exhaust(&mut self) {
+        self.set(self.max);
+    }
+
     fn set(&mut self, step: Duration) {
         self.random = mix(self.random);
         self.step = step;

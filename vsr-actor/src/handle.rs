@@ -317,6 +317,11 @@ impl<M: StateMachine> Handle<M> {
         matches!(self.inner.status.borrow().health, Health::Stopped | Health::Failed(_))
     }
 
+    /// Where messages of other replicas go. Does not keep the replica alive.
+    pub(crate) fn mailbox(&self) -> mpsc::Sender<Message> {
+        self.inner.peers.clone()
+    }
+
     pub(crate) fn downgrade(&self) -> WeakHandle<M> {
         WeakHandle(Arc::downgrade(&self.inner))
     }

@@ -65,6 +65,11 @@ pub use supervisor::{
 pub use transport::{
     Transport,
     in_process::{InProcessNetwork, Rule, Verdict},
+    tcp::{
+        AddressBook, AddressError, ConnectionError, Deliver, Delivery, DnsAddresses, FrameError,
+        HandshakeError, Refusal, Side, StaticAddresses, Tcp, TcpConfig, TcpConfigError, TcpConnection,
+        TcpError, TcpPeer, TcpTransport,
+    },
 };
 pub use vsr_core;
 pub use vsr_core::{

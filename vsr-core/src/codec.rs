@@ -94,6 +94,16 @@ impl Message {
         frame.into()
     }
 
+    /// About how many bytes [`encode`](Self::encode) writes, without writing them: for bounds of queues.
+    #[must_use]
+    pub fn size_hint(&self) -> usize {
+        /// Around a message, and around each of its payloads.
+        const HEAD_BYTES: usize = 128;
+        let mut bytes = HEAD_BYTES;
+        self.body.each_payload(&mut |payload| bytes += HEAD_BYTES + payload.len());
+        bytes
+    }
+
     /// The message that [`encode`](Self::encode) wrote. Payloads are slices of `frame`, not copies.
     ///
     /// # Errors

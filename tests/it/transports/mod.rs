@@ -3,4 +3,6 @@
 mod bad;
 mod bytes;
 mod in_process;
+mod proxy;
 mod replies;
+mod tcp;

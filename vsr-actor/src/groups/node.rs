@@ -246,6 +246,16 @@ impl Node {
         failed.min_by_key(|(group, _)| *group).map_or(Ok(()), |(_, error)| Err(error))
     }
 
+    /// [`deliver`](Self::deliver), as long as the node is there.
+    pub(crate) fn way_in(&self) -> impl Fn(Message) + Send + Sync + 'static {
+        let node = self.downgrade();
+        move |message| {
+            if let Some(node) = node.upgrade() {
+                let _ = node.deliver(message);
+            }
+        }
+    }
+
     pub(super) fn downgrade(&self) -> std::sync::Weak<Inner> {
         Arc::downgrade(&self.inner)
     }

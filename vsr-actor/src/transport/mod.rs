@@ -1,6 +1,7 @@
 //! How replicas reach each other.
 
 pub(crate) mod in_process;
+pub(crate) mod tcp;
 
 use vsr_core::{Message, ReplicaId};
 
