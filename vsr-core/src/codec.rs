@@ -1,6 +1,9 @@
-//! Messages as bytes: a version, the encoded message, and behind it the payloads, raw.
+//! Messages as bytes: a version, the encoded message, and behind it the payloads, raw. And what a storage keeps: entries and records,
+//! without a version and a checksum, for the file they are in has its own.
 
 use crate::{
+    configuration::Record,
+    entry::Entry,
     message::{Body, Message, Part, Suffix},
     run::checksum,
 };
@@ -69,6 +72,49 @@ pub(crate) fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Decod
     match bytes.len() - read {
         0 => Ok(value),
         extra => Err(DecodeError::Long { extra }),
+    }
+}
+
+impl Entry {
+    /// Adds the entry to `out`, for a storage: the length of its heads as four bytes, the heads, the operations. The form is fixed:
+    /// another one would be another version of every storage that uses it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let heads = encode_value(self);
+        out.extend_from_slice(&(heads.len() as u32).to_le_bytes());
+        out.extend_from_slice(&heads);
+        out.extend_from_slice(self.run().body());
+    }
+
+    /// The entry that [`encode`](Self::encode) wrote at the beginning of `bytes`, which is taken off. Its operations are slices of
+    /// `bytes`, not copies. Whether the entry [is intact](Self::is_intact) is another question.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes. Any bytes may be given; none makes it panic or allocate without bound.
+    pub fn decode(bytes: &mut Bytes) -> Result<Self, DecodeError> {
+        let mut length = take(bytes, 4)?;
+        let heads = take(bytes, length.get_u32_le().into())?;
+        let mut entry: Self = decode_value(&heads)?;
+        if entry.run().is_empty() {
+            return Err(DecodeError::Malformed("an entry without operations".to_string()));
+        }
+        entry.attach(take(bytes, entry.trailing_len() as u64)?);
+        Ok(entry)
+    }
+}
+
+impl Record {
+    /// The record as bytes, for a storage. The form is fixed: another one would be another version of every storage that uses it.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        encode_value(self)
+    }
+
+    /// The record that [`encode`](Self::encode) wrote, and nothing behind it.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes. Any bytes may be given; none makes it panic or allocate without bound.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode_value(bytes)
     }
 }
 
