@@ -1,8 +1,8 @@
 //! Starting one replica.
 
 use crate::{
-    Config, Handle, Health, InProcessReplies, LogStorage, MemoryStorage, ReplicaError, Replies, ServerRef,
-    StateMachine, Transport, VsrServer,
+    Config, FileLog, Handle, Health, InProcessReplies, LogStorage, MemoryStorage, ReplicaError, Replies,
+    ServerRef, StateMachine, Transport, VsrServer,
     clock::Clock,
     config::LANE_MAX,
     control::Pause,
@@ -16,7 +16,7 @@ use crate::{
     server::{Context, Hooks, Host, Joining, Parts, hooks_of, init},
     status::Publisher,
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use vsr_core::{GroupId, Message, ReplicaId, Status};
 
@@ -153,6 +153,31 @@ impl<M: StateMachine> Builder<M> {
     pub fn storage(mut self, storage: impl LogStorage) -> Self {
         self.storage = Box::new(storage);
         self
+    }
+
+    /// Keeps the log in this directory: the same as [`storage`](Self::storage) with a [`FileLog`] of it.
+    ///
+    /// ```
+    /// # use vsr_actor::{Builder, ReplicaId, prelude::*};
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("vsr-doc-data-dir-{}", std::process::id()));
+    /// let id = ReplicaId(0);
+    /// let replica = Builder::new(id, [id], Counter::default()).data_dir(&directory).start().await?;
+    /// assert_eq!(replica.client().request(5).await?, 5); // it is on the disk now
+    /// # replica.shutdown().await?;
+    /// # Ok(std::fs::remove_dir_all(&directory)?)
+    /// # }
+    /// ```
+    pub fn data_dir(self, directory: impl Into<PathBuf>) -> Self {
+        self.storage(FileLog::new(directory))
     }
 
     /// Adds a handler of what happens in the replica. Several are called in the order in which they were added.

@@ -58,7 +58,9 @@ pub use server::{
     ServerRef, Stop, Timer, VsrServer,
 };
 pub use status::{Health, Status, StatusStream, WatchStatus};
-pub use storage::{Appended, LogStorage, MemoryStage, MemoryStorage, Persisted, Stage, StorageError};
+pub use storage::{
+    Appended, Durability, FileLog, LogStorage, MemoryStage, MemoryStorage, Persisted, Stage, StorageError,
+};
 pub use supervisor::{
     Child, Handles, Restart, Supervisor, SupervisorBuilder, SupervisorConfig, SupervisorError,
 };

@@ -7,7 +7,7 @@ use crate::{
     control::{Control, Pause},
     door::{DoorKeeper, Submission},
     leaving::Leaving,
-    machine::{Machine, called, caught},
+    machine::{Machine, called, caught, caught_future},
     observe::{Telemetry, commit_span},
     read::{ReadJob, Readers},
     seat::next,
@@ -115,6 +115,10 @@ pub(crate) async fn run<M: StateMachine>(run: Run<M>) {
     let ended = task.work(&publisher).await;
     if let Some(host) = &mut task.host {
         host.terminate(task.machine.state_mut(), ended.as_ref().err(), &mut task.telemetry).await;
+    }
+    if ended.is_ok() {
+        // It may be the last thing that the process waits for. A panic of it has nothing to do with how the replica ended.
+        drop(caught_future(task.storage.close()).await);
     }
     task.telemetry.ended(ended.as_ref().err());
     // It holds values of the user, whose `Drop` may panic: that must not hide why the replica ended.

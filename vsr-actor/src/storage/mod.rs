@@ -1,8 +1,10 @@
 //! Where a replica keeps what must survive it.
 
+mod file_log;
 mod memory;
 mod stage;
 
+pub use file_log::{Durability, FileLog};
 pub use memory::MemoryStorage;
 pub use stage::{MemoryStage, Stage};
 
@@ -10,9 +12,10 @@ use std::{
     error::Error,
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::Notify;
 use vsr_core::{Restored, Write, WriteId};
@@ -103,6 +106,10 @@ pub trait LogStorage: Send + 'static {
     fn stage(&mut self) -> Box<dyn Stage> {
         Box::new(MemoryStage::default())
     }
+
+    /// The replica has ended, and nothing will be added: finishes what is under way. Nothing depends on it, for a storage must be
+    /// found as it was promised also if it was dropped without this; but a process that is about to end had better wait.
+    async fn close(&mut self) {}
 }
 
 /// How far a write got within the call.
@@ -122,14 +129,62 @@ pub struct Persisted(Arc<Watermark>);
 struct Watermark {
     sequence: AtomicU64,
     error: OnceLock<StorageError>,
+    /// What an observer hears of, and nobody else.
+    news: Mutex<News>,
     notify: Notify,
 }
 
+/// What happened in a storage since the replica last looked.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Flushes: how many bytes each, and how long it took.
+    pub(crate) flushes: Vec<(u64, Duration)>,
+    pub(crate) notes: Vec<String>,
+    /// The storage has no room, or has got some again. The error stays as long as it stands.
+    pub(crate) stalled: Option<StorageError>,
+    pub(crate) stall_changed: bool,
+}
+
+/// So many flushes are remembered for a replica that does not look.
+const FLUSHES_MAX: usize = 1024;
+
 impl Persisted {
-    /// This write and all before it are durable.
+    /// This write and all before it are durable. If the storage had [stalled](Self::stalled), it goes on.
     pub fn advance(&self, write: WriteId) {
         self.0.sequence.fetch_max(write.sequence, Ordering::AcqRel);
+        let mut news = self.news();
+        news.stall_changed |= news.stalled.take().is_some();
+        drop(news);
         self.0.notify.notify_one();
+    }
+
+    /// Writes wait for something that may come back by itself: room on the disk. The replica stops acknowledging, goes on reading, and
+    /// is as before when the next write is durable.
+    pub fn stalled(&self, error: StorageError) {
+        let mut news = self.news();
+        news.stall_changed |= news.stalled.is_none();
+        news.stalled = Some(error);
+        drop(news);
+        self.0.notify.notify_one();
+    }
+
+    /// So many bytes were flushed, and it took so long: for the metrics.
+    pub fn flushed(&self, bytes: u64, took: Duration) {
+        let mut news = self.news();
+        if news.flushes.len() < FLUSHES_MAX {
+            news.flushes.push((bytes, took));
+        }
+    }
+
+    /// Something that an operator should know: what was found damaged, and what was done about it.
+    pub fn note(&self, what: impl Into<String>) {
+        self.news().notes.push(what.into());
+        self.0.notify.notify_one();
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        // Every change under it is a single assignment.
+        self.0.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A pending write failed: the replica stops. Only the first error counts.

@@ -7,9 +7,7 @@
 use super::{
     batch::{Contents, take_all},
     files::{DataFile, Files, failed},
-    format::{
-        BadPlate, FrameHeader, Identity, SECTOR, SegmentHeader, VERSION, is_stamped, is_zero,
-    },
+    format::{BadPlate, FrameHeader, Identity, SECTOR, SegmentHeader, VERSION, is_stamped, is_zero},
     segment::{self, Segment},
 };
 use crate::StorageError;
@@ -62,12 +60,13 @@ impl From<StorageError> for Stop {
     }
 }
 
-/// Reads all segments among `names`.
+/// Reads the segments among `names`, from the one with the number `from` on.
 ///
 /// # Errors
 /// Files that cannot be read, and those of another version: there may be nothing wrong with them.
-pub(super) fn scan(files: &dyn Files, names: &[String]) -> Result<Scan, StorageError> {
-    let mut numbers: Vec<_> = names.iter().filter_map(|name| segment::number(name)).collect();
+pub(super) fn scan(files: &dyn Files, names: &[String], from: u64) -> Result<Scan, StorageError> {
+    let mut numbers: Vec<_> =
+        names.iter().filter_map(|name| segment::number(name)).filter(|number| *number >= from).collect();
     numbers.sort_unstable();
     let mut log = Log::default();
     for number in numbers {
@@ -105,7 +104,8 @@ impl Log {
         };
         if header.number != number || header.bytes != bytes.len() as u64 || bytes.len() % SECTOR != 0 {
             let (found, expected) = (bytes.len(), header.bytes);
-            let what = format!("{at} has {found} bytes where {expected} were written as segment {}", header.number);
+            let what =
+                format!("{at} has {found} bytes where {expected} were written as segment {}", header.number);
             return Err(Stop::Suspect(what));
         }
         let segment = Segment { number, bytes: header.bytes, file };
@@ -137,9 +137,12 @@ impl Log {
 
     /// Reads the frame at `offset`: where it ends; nothing if it was never finished.
     fn read_frame(&mut self, at: &str, bytes: &[u8], offset: usize) -> Result<Option<usize>, Stop> {
-        let damaged = |part| Stop::Suspect(format!("the {part} of the frame at byte {offset} of {at} is damaged"));
+        let damaged =
+            |part| Stop::Suspect(format!("the {part} of the frame at byte {offset} of {at} is damaged"));
         let is_first = self.sequence == 0;
-        let Some((header, sum)) = FrameHeader::decode(&bytes[offset..]) else { return Err(damaged("header")) };
+        let Some((header, sum)) = FrameHeader::decode(&bytes[offset..]) else {
+            return Err(damaged("header"));
+        };
         let follows = is_first || (header.sequence, header.previous) == (self.sequence + 1, self.chain);
         if !follows || self.torn.is_some() {
             let what = format!("the frame at byte {offset} of {at} does not follow the one before it");

@@ -23,8 +23,8 @@ const MAGIC: [u8; 8] = *b"VSR rec\0";
 pub(super) struct Slot {
     /// The frame in which the record was written, or the number that it took in place of a frame.
     pub(super) sequence: u64,
-    /// What is in the log up to this number counts for nothing: it was damaged.
-    pub(super) lost: bool,
+    /// Segments before this one count for nothing: the log was found damaged.
+    pub(super) log_from: u64,
     pub(super) record: Record,
 }
 
@@ -41,7 +41,7 @@ impl Slot {
         let record = self.record.encode();
         Plate::encode(MAGIC, SLOT, |out| {
             out.put_u64_le(self.sequence);
-            out.put_u8(self.lost.into());
+            out.put_u64_le(self.log_from);
             out.put_u32_le(record.len() as u32);
             out.put_slice(&record);
         })
@@ -49,10 +49,10 @@ impl Slot {
 
     fn decode(bytes: &[u8]) -> Result<Self, BadPlate> {
         let mut fields = Plate::decode(MAGIC, bytes)?;
-        let (sequence, lost) = (fields.get_u64_le(), fields.get_u8() != 0);
+        let (sequence, log_from) = (fields.get_u64_le(), fields.get_u64_le());
         let length = fields.get_u32_le() as usize;
         let record = fields.get(..length).and_then(|record| Record::decode(record).ok());
-        Ok(Self { sequence, lost, record: record.ok_or(BadPlate::Damaged)? })
+        Ok(Self { sequence, log_from, record: record.ok_or(BadPlate::Damaged)? })
     }
 }
 
