@@ -23,7 +23,7 @@ pub enum StopReason {
     },
     /// The group knows another life of this replica's storage (decision 12).
     #[error(
-        "{peer} belongs to a group in which {replica} has {expected}, but this storage is {found}: the storage of {replica} was wiped or replaced; restore it, or give the new replica an id of its own"
+        "{peer} belongs to a group in which {replica} has {expected}, but this storage is {found}: the storage of {replica} was wiped or replaced; restore it as it was at its end, if it is somewhere; a replica cannot be replaced yet, so without it the group goes on with those that are left"
     )]
     StrangeIncarnation {
         /// Who said so.
@@ -91,7 +91,7 @@ pub enum StartError {
     Config(#[from] ConfigError),
     /// The storage belongs to somebody else.
     #[error(
-        "the storage belongs to {found_replica} of {found_group} in {found_cluster}, but {replica} of {group} in {cluster} was started on it"
+        "the storage belongs to {found_replica} of {found_group} in {found_cluster}, but {replica} of {group} in {cluster} was started on it: give each replica the storage that is its own, or the id and cluster of this one"
     )]
     OtherReplica {
         /// What the storage says.
@@ -108,11 +108,13 @@ pub enum StartError {
         replica: ReplicaId,
     },
     /// The storage's group has other members.
-    #[error("the storage's group has other members, or the same in another order, than the configuration")]
+    #[error(
+        "the storage's group has other members, or the same in another order, than the configuration: members are fixed for the life of a group, only their addresses may change"
+    )]
     OtherMembers,
     /// The storage's group has other replicated limits.
     #[error(
-        "the group was formed with {stored:?}, but {configured:?} is configured: these limits cannot change"
+        "the group was formed with {stored:?}, but {configured:?} is configured: these limits cannot change, so configure the first ones again"
     )]
     OtherLimits {
         /// What the storage says.
@@ -121,7 +123,9 @@ pub enum StartError {
         configured: ReplicatedLimits,
     },
     /// What the storage holds does not fit together.
-    #[error("the storage does not fit together at {at}: {what}")]
+    #[error(
+        "the storage does not fit together at {at}: {what}; keep a copy for examination, and restore what was there before"
+    )]
     Broken {
         /// Where.
         at: OpNumber,

@@ -7,5 +7,6 @@ pub mod dev;
 pub mod group;
 pub mod maelstrom;
 pub mod resp;
+pub mod serve;
 pub mod server;
 pub mod store;

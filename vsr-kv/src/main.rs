@@ -1,12 +1,17 @@
 //! The command line.
 
+mod signal;
+
 use clap::{Parser, Subcommand};
-use std::{error::Error, process::ExitCode};
+use signal::StopSignal;
+use std::{error::Error, io::IsTerminal, process::ExitCode};
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
-use vsr_actor::Config;
+use vsr_actor::{Config, observe::prometheus};
 use vsr_kv::demo::{self, Demo};
 use vsr_kv::dev::{self, Dev};
 use vsr_kv::maelstrom;
+use vsr_kv::serve::{Flags, Serve, ServeError};
 use vsr_kv::server::Settings;
 
 /// A replicated key-value server that speaks the Redis protocol.
@@ -28,6 +33,8 @@ enum Command {
         #[arg(long)]
         memory: bool,
     },
+    /// Runs one replica of a group whose others are other processes, on other machines usually.
+    Serve(Flags),
     /// Shows that nothing is lost: clients write and read while primaries die, then everything is checked.
     Demo {
         /// How long the clients work.
@@ -55,11 +62,17 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // In a demonstration primaries die on purpose, and what happens is told anyway.
-    let level = if matches!(arguments.command, Command::Demo { .. }) { "error" } else { "warn" };
+    let level = match arguments.command {
+        Command::Demo { .. } => "error",
+        Command::Serve(_) => "info",
+        _ => "warn",
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let result = match arguments.command {
         Command::Dev { port, memory: _ } => dev(port).await.map(|()| true),
+        Command::Serve(flags) => return serve(flags).await,
         Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline } => {
             let mut config = maelstrom::config();
             config.heartbeat_interval = heartbeat_interval.into();
@@ -93,6 +106,48 @@ async fn dev(port: u16) -> Result<(), Box<dyn Error>> {
     Ok(dev.shutdown().await?)
 }
 
+/// A replica, until it fails or is told to end.
+async fn serve(flags: Flags) -> ExitCode {
+    match serve_until_told(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(advice) = error.advice() {
+                eprintln!("{advice}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+async fn serve_until_told(flags: Flags) -> Result<(), ServeError> {
+    let mut stop = StopSignal::new()?;
+    let options = flags.complete()?;
+    let serve = tokio::select! {
+        started = Serve::start(options, Some(prometheus::record()?)) => started?,
+        told = stop.received() => return Ok(told?),
+    };
+    println!("{}", serve.banner());
+    tokio::select! {
+        error = serve.failed() => return Err(error),
+        told = stop.received() => told?,
+    }
+    info!(
+        "told to end: no more connections are taken, what is under way is answered, another replica takes over"
+    );
+    tokio::select! {
+        ended = serve.shutdown() => ended?,
+        told = stop.received() => {
+            told?;
+            warn!("told to end again: ending at once");
+            // Not by returning: that would wait for what the first order has begun.
+            std::process::exit(1);
+        }
+    }
+    info!("ended in order");
+    Ok(())
+}
+
 /// A node of Maelstrom, until its input ends.
 async fn node(config: Config) -> Result<bool, Box<dyn Error>> {
     let input = tokio::io::BufReader::new(tokio::io::stdin());
@@ -102,41 +157,4 @@ async fn node(config: Config) -> Result<bool, Box<dyn Error>> {
         std::process::exit(1);
     }
     Ok(true)
-}
-
-/// Ctrl-C, or the order of a supervisor to end. Listens from the beginning: a signal between two waits is not lost.
-#[cfg(unix)]
-struct StopSignal {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl StopSignal {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn received(&mut self) -> std::io::Result<()> {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-        Ok(())
-    }
-}
-
-#[cfg(not(unix))]
-struct StopSignal;
-
-#[cfg(not(unix))]
-impl StopSignal {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn received(&mut self) -> std::io::Result<()> {
-        tokio::signal::ctrl_c().await
-    }
 }

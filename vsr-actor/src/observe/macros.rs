@@ -3,25 +3,21 @@
 /// Makes of one list: the events as a type, the table that documentation is written from, and the only place where an event goes to
 /// tracing and to metrics. So a name, a field or a metric that is in one of them is in all.
 macro_rules! table {
-    (
-        $(#[doc = $about:literal])+
-        $enum:ident $(<$life:lifetime>)? in $table:ident, $meters_type:ident,
-        |$common:ident: $common_type:ty| $common_fields:tt
-        $($target:literal { $(
+    ($life:lifetime $($target:literal { $(
         $(#[doc = $meaning:literal])+
         $event:ident $level:ident $name:literal $(for $original:literal)?
         { $($field:ident: $type:ty),* $(,)? }
         [$($meter:ident($($argument:expr),*)),+ $(,)?];
     )+ })+) => {
-        $(#[doc = $about])+
+        /// What happened, with everything that is special to it. What all events have in common is [`Common`](crate::observe::Common).
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "the fields are named after what they hold; each variant is documented")]
-        pub enum $enum $(<$life>)? {
+        pub enum Event<$life> {
             $($($(#[doc = $meaning])+ $event { $($field: $type),* },)+)+
         }
 
-        impl $(<$life>)? $enum $(<$life>)? {
+        impl<$life> Event<$life> {
             const DEFINITIONS: &'static [Definition] = &[$($(Definition {
                 name: $name,
                 target: $target,
@@ -32,10 +28,10 @@ macro_rules! table {
                 metrics: &[$(concat!("vsr_", stringify!($meter))),+],
             },)+)+];
 
-            #[doc = concat!("Its row in [`", stringify!($table), "`].")]
+            /// Its row in [`EVENTS`].
             #[must_use]
             pub fn definition(&self) -> &'static Definition {
-                &$table[self.index()]
+                &EVENTS[self.index()]
             }
 
             pub(super) fn index(&self) -> usize {
@@ -54,32 +50,35 @@ macro_rules! table {
             }
 
             /// Counts it, and tells it to tracing. The values of the fields are only computed if a subscriber wants them.
-            pub(super) fn tell(&self, meters: &mut $meters_type, $common: $common_type) {
+            pub(super) fn tell(&self, meters: &mut Meters, common: &Lazy<'_>) {
                 match self {
                     $($(Self::$event { $($field),* } => {
                         $(meters.$meter.take($($argument),*);)+
-                        traced!($name $target $level $common_fields $($field)*);
+                        tracing::event!(
+                            name: $name,
+                            target: $target,
+                            tracing::Level::$level,
+                            {
+                                group = common.get().group.plain(),
+                                node_id = common.get().node_id.plain(),
+                                view_number = common.get().view_number.plain(),
+                                status = common.get().status.plain(),
+                                is_primary = common.get().is_primary,
+                                cluster_size = common.get().cluster_size.plain(),
+                                op_number = common.get().op_number.plain(),
+                                commit_number = common.get().commit_number.plain(),
+                                $($field = Field::plain($field),)*
+                            },
+                            $name
+                        );
                     })+)+
                 }
             }
         }
 
         /// Every event there is, by topic.
-        pub static $table: &[Definition] = $enum::DEFINITIONS;
+        pub static EVENTS: &[Definition] = Event::<'static>::DEFINITIONS;
     };
 }
 
-/// Tells tracing of one event: the fields that all have, then its own.
-macro_rules! traced {
-    ($name:literal $target:literal $level:ident { $($key:ident = $value:expr),+ $(,)? } $($field:ident)*) => {
-        tracing::event!(
-            name: $name,
-            target: $target,
-            tracing::Level::$level,
-            { $($key = $value,)+ $($field = Field::plain($field),)* },
-            $name
-        )
-    };
-}
-
-pub(super) use {table, traced};
+pub(super) use table;

@@ -85,6 +85,6 @@ async fn a_wiped_storage_is_refused_with_what_to_do() {
     cluster.restart(R1).await.expect("it starts, and meets the others");
     let Err(error) = cluster.handle(R1).expect("it was started").join().await else { panic!("a stranger") };
     assert!(matches!(error, ReplicaError::Fenced(StopReason::StrangeIncarnation { .. })), "{error:?}");
-    assert!(error.to_string().contains("restore it, or give the new replica an id of its own"), "{error}");
+    assert!(error.to_string().contains("restore it as it was at its end"), "{error}");
     assert_eq!(add(&client, 2).await, Ok(2), "the others go on");
 }

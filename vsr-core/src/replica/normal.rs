@@ -72,7 +72,7 @@ pub(crate) struct Backup {
     /// The newest probe to answer at the end of the turn.
     pub(crate) probe: u64,
     /// Known committed, perhaps beyond the own log.
-    commit_target: OpNumber,
+    pub(super) commit_target: OpNumber,
     /// How long the primary may be silent: doublings of the heartbeat interval.
     pub(super) pace: u8,
     /// The primary was asked for its usual pace, and not heard since.

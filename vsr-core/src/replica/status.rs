@@ -29,6 +29,8 @@ pub struct Status {
     pub op: OpNumber,
     /// The paper's commit-number.
     pub commit: OpNumber,
+    /// The highest operation that it has heard to be committed: a backup may hear of operations that are not in its log yet.
+    pub commit_target: OpNumber,
     /// The highest operation whose reply is in.
     pub applied: OpNumber,
     /// The op of the latest durable snapshot.
@@ -58,6 +60,7 @@ impl Status {
             is_primary: false,
             op,
             commit: op,
+            commit_target: op,
             applied: op,
             snapshot: op,
             log_ops: 0,
@@ -82,6 +85,7 @@ impl Replica {
             is_primary: matches!(&self.mode, Mode::Primary(primary) if primary.announced),
             op: self.log.op(),
             commit: self.commit,
+            commit_target: self.mode.commit_target().max(self.commit),
             applied: self.commits.last_applied(),
             snapshot: self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op()),
             log_ops: self.log.op().0 - self.log.base().0,
@@ -93,6 +97,13 @@ impl Replica {
 }
 
 impl Mode {
+    fn commit_target(&self) -> OpNumber {
+        match self {
+            Self::Backup(backup) => backup.commit_target,
+            _ => OpNumber(0),
+        }
+    }
+
     pub(super) fn name(&self) -> StatusName {
         match self {
             Self::Bootstrapping(_) => StatusName::Bootstrapping,

@@ -4,6 +4,7 @@ mod clients;
 mod failover;
 mod maelstrom;
 mod program;
+mod serve;
 mod wire;
 
 use std::time::Duration;

@@ -3,7 +3,6 @@
 //! The oldest make room for the newest. A message says what its sender is now, and what matters in an old one is said again by a later
 //! one: a heartbeat, a resent entry, a higher view. So the newest are worth more to a peer that was away than the first ones it missed.
 
-use super::status::Count;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,19 +10,20 @@ use std::{
 use tokio::sync::Notify;
 use vsr_core::{Incarnation, Message};
 
+#[derive(Debug)]
 pub(super) struct Queue {
     messages_max: usize,
     bytes_max: usize,
     waiting: Mutex<Waiting>,
     /// Told when the queue is not empty any more, or closed. Only one task waits.
     filled: Notify,
-    dropped: Count,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
+    dropped: u64,
     closed: bool,
     /// Of the last message.
     incarnation: Option<Incarnation>,
@@ -38,8 +38,8 @@ pub(super) struct Depth {
 }
 
 impl Queue {
-    pub(super) fn new(messages_max: usize, bytes_max: usize, dropped: Count) -> Self {
-        Self { messages_max, bytes_max, waiting: Mutex::default(), filled: Notify::new(), dropped }
+    pub(super) fn new(messages_max: usize, bytes_max: usize) -> Self {
+        Self { messages_max, bytes_max, waiting: Mutex::default(), filled: Notify::new() }
     }
 
     /// Never waits, but for another thread that moves some messages.
@@ -48,12 +48,13 @@ impl Queue {
         let mut out = Vec::new();
         let mut waiting = self.waiting();
         if waiting.closed || bytes > self.bytes_max {
-            self.dropped.add(1);
+            waiting.dropped += 1;
             return;
         }
         while waiting.messages.len() >= self.messages_max || waiting.bytes + bytes > self.bytes_max {
             let Some((oldest, bytes)) = waiting.messages.pop_front() else { break };
             waiting.bytes -= bytes;
+            waiting.dropped += 1;
             out.push(oldest);
         }
         let was_empty = waiting.messages.is_empty();
@@ -63,9 +64,6 @@ impl Queue {
         drop(waiting);
         if was_empty {
             self.filled.notify_one();
-        }
-        if !out.is_empty() {
-            self.dropped.add(out.len());
         }
     }
 
@@ -105,10 +103,10 @@ impl Queue {
     pub(super) fn clear(&self) {
         let mut waiting = self.waiting();
         let old = std::mem::take(&mut waiting.messages);
+        waiting.dropped += old.len() as u64;
         waiting.bytes = 0;
         // Payloads are freed without the lock.
         drop(waiting);
-        self.dropped.add(old.len());
     }
 
     /// Takes nothing more; what waits can still be popped.
@@ -119,7 +117,7 @@ impl Queue {
 
     /// One more that could not be sent.
     pub(super) fn count_dropped(&self) {
-        self.dropped.add(1);
+        self.waiting().dropped += 1;
     }
 
     pub(super) fn incarnation(&self) -> Option<Incarnation> {
@@ -128,7 +126,7 @@ impl Queue {
 
     pub(super) fn depth(&self) -> Depth {
         let waiting = self.waiting();
-        Depth { messages: waiting.messages.len(), bytes: waiting.bytes, dropped: self.dropped.get() }
+        Depth { messages: waiting.messages.len(), bytes: waiting.bytes, dropped: waiting.dropped }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
