@@ -69,7 +69,7 @@ pub use transport::{
     in_process::{InProcessNetwork, Rule, Verdict},
     tcp::{
         AddressBook, AddressError, ConnectionError, Deliver, Delivery, DnsAddresses, FrameError,
-        HandshakeError, Refusal, Side, StaticAddresses, Tcp, TcpConfig, TcpConfigError, TcpConnection,
+        HandshakeError, PeerRefusal, Side, StaticAddresses, Tcp, TcpConfig, TcpConfigError, TcpConnection,
         TcpError, TcpPeer, TcpTransport,
     },
 };

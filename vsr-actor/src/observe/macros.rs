@@ -3,21 +3,25 @@
 /// Makes of one list: the events as a type, the table that documentation is written from, and the only place where an event goes to
 /// tracing and to metrics. So a name, a field or a metric that is in one of them is in all.
 macro_rules! table {
-    ($life:lifetime $($target:literal { $(
+    (
+        $(#[doc = $about:literal])+
+        $enum:ident $(<$life:lifetime>)? in $table:ident, $meters_type:ident,
+        |$common:ident: $common_type:ty| $common_fields:tt
+        $($target:literal { $(
         $(#[doc = $meaning:literal])+
         $event:ident $level:ident $name:literal $(for $original:literal)?
         { $($field:ident: $type:ty),* $(,)? }
         [$($meter:ident($($argument:expr),*)),+ $(,)?];
     )+ })+) => {
-        /// What happened, with everything that is special to it. What all events have in common is [`Common`](crate::observe::Common).
+        $(#[doc = $about])+
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "the fields are named after what they hold; each variant is documented")]
-        pub enum Event<$life> {
+        pub enum $enum $(<$life>)? {
             $($($(#[doc = $meaning])+ $event { $($field: $type),* },)+)+
         }
 
-        impl<$life> Event<$life> {
+        impl $(<$life>)? $enum $(<$life>)? {
             const DEFINITIONS: &'static [Definition] = &[$($(Definition {
                 name: $name,
                 target: $target,
@@ -28,10 +32,10 @@ macro_rules! table {
                 metrics: &[$(concat!("vsr_", stringify!($meter))),+],
             },)+)+];
 
-            /// Its row in [`EVENTS`].
+            #[doc = concat!("Its row in [`", stringify!($table), "`].")]
             #[must_use]
             pub fn definition(&self) -> &'static Definition {
-                &EVENTS[self.index()]
+                &$table[self.index()]
             }
 
             pub(super) fn index(&self) -> usize {
@@ -50,35 +54,32 @@ macro_rules! table {
             }
 
             /// Counts it, and tells it to tracing. The values of the fields are only computed if a subscriber wants them.
-            pub(super) fn tell(&self, meters: &mut Meters, common: &Lazy<'_>) {
+            pub(super) fn tell(&self, meters: &mut $meters_type, $common: $common_type) {
                 match self {
                     $($(Self::$event { $($field),* } => {
                         $(meters.$meter.take($($argument),*);)+
-                        tracing::event!(
-                            name: $name,
-                            target: $target,
-                            tracing::Level::$level,
-                            {
-                                group = common.get().group.plain(),
-                                node_id = common.get().node_id.plain(),
-                                view_number = common.get().view_number.plain(),
-                                status = common.get().status.plain(),
-                                is_primary = common.get().is_primary,
-                                cluster_size = common.get().cluster_size.plain(),
-                                op_number = common.get().op_number.plain(),
-                                commit_number = common.get().commit_number.plain(),
-                                $($field = Field::plain($field),)*
-                            },
-                            $name
-                        );
+                        traced!($name $target $level $common_fields $($field)*);
                     })+)+
                 }
             }
         }
 
         /// Every event there is, by topic.
-        pub static EVENTS: &[Definition] = Event::<'static>::DEFINITIONS;
+        pub static $table: &[Definition] = $enum::DEFINITIONS;
     };
 }
 
-pub(super) use table;
+/// Tells tracing of one event: the fields that all have, then its own.
+macro_rules! traced {
+    ($name:literal $target:literal $level:ident { $($key:ident = $value:expr),+ $(,)? } $($field:ident)*) => {
+        tracing::event!(
+            name: $name,
+            target: $target,
+            tracing::Level::$level,
+            { $($key = $value,)+ $($field = Field::plain($field),)* },
+            $name
+        )
+    };
+}
+
+pub(super) use {table, traced};

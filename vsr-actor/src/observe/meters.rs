@@ -15,7 +15,7 @@ pub struct Metric {
     pub name: &'static str,
     /// What it is.
     pub kind: MetricKind,
-    /// The label it has besides `group` and `replica`.
+    /// The label it has besides those that all metrics of its table have.
     pub label: Option<&'static str>,
     /// What it says.
     pub meaning: &'static str,
@@ -45,8 +45,8 @@ impl MetricKind {
     }
 }
 
-/// `group` and `replica`.
-type Labels = Arc<[(&'static str, String); 2]>;
+/// Those that all metrics of a table have.
+pub(super) type Labels = Arc<[(&'static str, String)]>;
 
 /// A kind of handle.
 pub(super) trait Handle {
@@ -55,10 +55,11 @@ pub(super) trait Handle {
     fn describe(name: &'static str, meaning: &'static str);
 }
 
-pub(super) struct Counter(metrics::Counter);
+#[derive(Clone)]
+pub(crate) struct Counter(metrics::Counter);
 
 impl Counter {
-    pub(super) fn take(&self, count: u64) {
+    pub(crate) fn take(&self, count: u64) {
         self.0.increment(count);
     }
 }
@@ -120,6 +121,10 @@ pub(super) struct By<K, H> {
 }
 
 impl<K: Copy + PartialEq + Label, H: Handle> By<K, H> {
+    pub(super) fn new(name: &'static str, label: &'static str, labels: &Labels) -> Self {
+        Self { name, label, labels: labels.clone(), handles: Vec::new() }
+    }
+
     fn of(&mut self, key: K) -> &H {
         let known = self.handles.iter().position(|(known, _)| *known == key);
         let index = known.unwrap_or_else(|| {
@@ -129,6 +134,13 @@ impl<K: Copy + PartialEq + Label, H: Handle> By<K, H> {
             self.handles.len() - 1
         });
         &self.handles[index].1
+    }
+}
+
+impl<K: Copy + PartialEq + Label, H: Handle + Clone> By<K, H> {
+    /// For what happens so often that it is not to be looked up each time.
+    pub(super) fn handle(&mut self, key: K) -> H {
+        self.of(key).clone()
     }
 }
 
@@ -184,7 +196,7 @@ macro_rules! handle {
         $handle::register($name, &**$labels)
     };
     ($handle:ident, $name:expr, $labels:expr, $label:literal, $key:ty) => {
-        By::<$key, $handle> { name: $name, label: $label, labels: $labels.clone(), handles: Vec::new() }
+        By::<$key, $handle>::new($name, $label, $labels)
     };
 }
 
@@ -195,14 +207,17 @@ macro_rules! handle_type {
 
 /// Makes the table and the handles of one list, so that they cannot differ.
 macro_rules! meters {
-    ($(#[doc = $meaning:literal] $name:ident: $handle:ident $(by $label:literal: $key:ty)?;)+) => {
-        /// The metrics of one replica.
-        pub(super) struct Meters {
+    (
+        $(#[doc = $about:literal])+ $struct:ident in $table:ident;
+        $(#[doc = $meaning:literal] $name:ident: $handle:ident $(by $label:literal: $key:ty)?;)+
+    ) => {
+        $(#[doc = $about])+
+        pub(super) struct $struct {
             $(#[doc = $meaning] pub(super) $name: handle_type!($handle $(, $key)?),)+
         }
 
-        impl Meters {
-            fn register(labels: &Labels) -> Self {
+        impl $struct {
+            pub(super) fn register(labels: &Labels) -> Self {
                 $($handle::describe(concat!("vsr_", stringify!($name)), $meaning.trim_ascii());)+
                 Self {
                     $($name: handle!($handle, concat!("vsr_", stringify!($name)), labels $(, $label, $key)?),)+
@@ -211,7 +226,7 @@ macro_rules! meters {
         }
 
         /// Every metric there is, by kind and topic.
-        pub static METRICS: &[Metric] = &[
+        pub static $table: &[Metric] = &[
             $(Metric {
                 name: concat!("vsr_", stringify!($name)),
                 kind: <$handle as Handle>::KIND,
@@ -222,10 +237,12 @@ macro_rules! meters {
     };
 }
 
+pub(super) use {handle, handle_type, meters};
+
 impl Meters {
     /// Metrics go to the recorder that is installed now. Says whether there is one.
     pub(super) fn new(group: GroupId, replica: ReplicaId) -> (Self, bool) {
-        let labels = Arc::new([("group", group.0.to_string()), ("replica", replica.0.to_string())]);
+        let labels: Labels = Arc::new([("group", group.0.to_string()), ("replica", replica.0.to_string())]);
         let meters = Self::register(&labels);
         let asked = Cell::new(false);
         meters.up.take(Asked { value: 1.0, asked: &asked });
@@ -234,6 +251,9 @@ impl Meters {
 }
 
 meters! {
+    /// The metrics of one replica.
+    Meters in METRICS;
+
     /// 1 while the replica's task runs, 0 when it has ended.
     up: Gauge;
     /// 1 for the status the replica is in, 0 for those it was in.

@@ -36,8 +36,10 @@ mod table;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod value;
 
+pub(crate) use meters::Counter;
 pub use meters::{METRICS, Metric, MetricKind};
 pub(crate) use observers::Listeners;
 pub use observers::Observer;
@@ -45,4 +47,6 @@ pub use record::{COMMON_FIELDS, Common, Definition, FieldDefinition, Record};
 pub(crate) use spans::{RequestSpan, commit_span};
 pub use table::{EVENTS, Event};
 pub(crate) use telemetry::Telemetry;
+pub(crate) use transport::{PeerCounters, TransportTelemetry};
+pub use transport::{TRANSPORT_EVENTS, TRANSPORT_METRICS, TransportEvent};
 pub use value::{Role, SpanId, TraceId, Value};

@@ -1,7 +1,7 @@
 //! The table of events: docs/telemetry.md is written from here, and nothing is told that is not in it.
 
 use super::{
-    macros::table,
+    macros::{table, traced},
     meters::{Meters, number},
     record::{Definition, FieldDefinition, Lazy},
     value::{Field, Role, SpanId, TraceId, Value},
@@ -16,7 +16,18 @@ use vsr_core::{
 // A row: its meaning, its variant and level, its name, the original's event it answers to, its fields, its metrics. Levels: what an
 // operator wants to hear of is INFO and above, what helps to find a fault is DEBUG, what happens with every operation or heartbeat
 // is TRACE.
-table! { 'a
+table! {
+    /// What happened, with everything that is special to it. What all events have in common is [`Common`](crate::observe::Common).
+    Event<'a> in EVENTS, Meters, |common: &Lazy<'_>| {
+        group = common.get().group.plain(),
+        node_id = common.get().node_id.plain(),
+        view_number = common.get().view_number.plain(),
+        status = common.get().status.plain(),
+        is_primary = common.get().is_primary,
+        cluster_size = common.get().cluster_size.plain(),
+        op_number = common.get().op_number.plain(),
+        commit_number = common.get().commit_number.plain(),
+    }
     "vsr::leadership" {
         /// This replica became primary of a view that has started.
         LeadershipStarted INFO "vsr.leadership.start" for "leadership start"

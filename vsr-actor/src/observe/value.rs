@@ -1,9 +1,10 @@
 //! Fields as tracing, observers and the page of telemetry see them.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use crate::{ConnectionError, HandshakeError, PeerRefusal, Side};
+use std::{borrow::Cow, fmt, net::SocketAddr, time::Duration};
 use vsr_core::{
-    Asked, ClientId, GroupId, Ignored, MessageName, OpNumber, Refusal, ReplicaId, RequestNumber, SessionId,
-    StatusName, ViewNumber,
+    Asked, ClientId, GroupId, Ignored, Incarnation, MessageName, OpNumber, Refusal, ReplicaId, RequestNumber,
+    SessionId, StatusName, ViewNumber,
 };
 
 /// A field's value without its type.
@@ -118,6 +119,12 @@ field! {
     u64 as u64 = "number", |number| *number;
     bool as bool = "true or false", |yes| *yes;
     Duration as f64 = "seconds", |duration| duration.as_secs_f64();
+    Incarnation as u64 = "incarnation", |incarnation| incarnation.0;
+    SocketAddr as String = "address", |address| address.to_string();
+    Side as &'static str = "`here` or `there`", |side| side.name();
+    ConnectionError as String = "text", |error| error.to_string();
+    HandshakeError as String = "text", |error| error.to_string();
+    PeerRefusal as String = "text", |refusal| refusal.to_string();
 }
 
 impl Field for &str {
@@ -125,6 +132,14 @@ impl Field for &str {
         = &'t str
     where
         Self: 't;
+    const WHAT: &'static str = "text";
+    fn plain(&self) -> &str {
+        self
+    }
+}
+
+impl Field for String {
+    type Plain<'t> = &'t str;
     const WHAT: &'static str = "text";
     fn plain(&self) -> &str {
         self

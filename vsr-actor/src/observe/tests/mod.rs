@@ -8,8 +8,9 @@ mod page;
 mod prometheus;
 mod supervision;
 mod traces;
+mod transport;
 
-use super::{COMMON_FIELDS, EVENTS, METRICS, MetricKind, Value};
+use super::{COMMON_FIELDS, EVENTS, METRICS, MetricKind, TRANSPORT_EVENTS, TRANSPORT_METRICS, Value};
 use capture::{Capture, alone};
 use std::collections::BTreeSet;
 
@@ -51,7 +52,7 @@ fn metrics_fit(capture: &Capture) {
 #[test]
 fn names_are_unique_and_follow_the_conventions() {
     let mut names = BTreeSet::new();
-    for definition in EVENTS {
+    for definition in EVENTS.iter().chain(TRANSPORT_EVENTS) {
         assert!(names.insert(definition.name), "{} is there twice", definition.name);
         let topic = definition.target.strip_prefix("vsr::").expect("targets begin with vsr::");
         assert!(definition.name.starts_with(&format!("vsr.{topic}.")), "{} in {topic}", definition.name);
@@ -63,7 +64,7 @@ fn names_are_unique_and_follow_the_conventions() {
         assert!(COMMON_FIELDS.iter().all(|common| !special.contains(common)), "{}", definition.name);
     }
     names.clear();
-    for metric in METRICS {
+    for metric in METRICS.iter().chain(TRANSPORT_METRICS) {
         assert!(names.insert(metric.name), "{} is there twice", metric.name);
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
         assert!(metric.name.starts_with("vsr_") && metric.name.bytes().all(plain), "{}", metric.name);

@@ -1,14 +1,25 @@
 //! The page of telemetry: its head is written by hand, its tables by this test.
 
-use crate::observe::{EVENTS, METRICS};
+use crate::observe::{Definition, EVENTS, METRICS, Metric, TRANSPORT_EVENTS, TRANSPORT_METRICS};
 use std::{fmt::Write as _, fs, path::Path};
 
 const BEGIN: &str = "<!-- the tables: written by UPDATE_EXPECT=1 cargo test -p vsr-actor observe -->\n";
 
 fn tables() -> String {
     let mut text = String::from("## Events\n");
+    events(EVENTS, &mut text);
+    text += "\n## Metrics\n\nAll have the labels `group` and `replica`.\n";
+    metrics(METRICS, &mut text);
+    text += "\n## Events of the TCP transport\n\nAll have the fields `cluster` and `node_id`.\n";
+    events(TRANSPORT_EVENTS, &mut text);
+    text += "\n## Metrics of the TCP transport\n\nAll have the labels `cluster` and `replica`.\n";
+    metrics(TRANSPORT_METRICS, &mut text);
+    text
+}
+
+fn events(table: &[Definition], text: &mut String) {
     let mut target = "";
-    for definition in EVENTS {
+    for definition in table {
         if definition.target != target {
             target = definition.target;
             let _ = write!(
@@ -29,13 +40,15 @@ fn tables() -> String {
             metrics.collect::<Vec<_>>().join(", "),
         );
     }
-    text += "\n## Metrics\n\nAll have the labels `group` and `replica`.\n\n| metric | kind | label | what it says |\n|---|---|---|---|\n";
-    for metric in METRICS {
+}
+
+fn metrics(table: &[Metric], text: &mut String) {
+    *text += "\n| metric | kind | label | what it says |\n|---|---|---|---|\n";
+    for metric in table {
         let label = metric.label.map_or(String::new(), |label| format!("`{label}`"));
         let _ =
             writeln!(text, "| `{}` | {} | {label} | {} |", metric.name, metric.kind.name(), metric.meaning);
     }
-    text
 }
 
 #[test]

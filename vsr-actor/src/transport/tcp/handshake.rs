@@ -45,20 +45,20 @@ enum Packet {
     Ready {
         seen: u64,
     },
-    Refused(Refusal),
+    Refused(PeerRefusal),
 }
 
 /// Why one side does not talk to the other. Each side hears it.
 ///
 /// ```
-/// use vsr_actor::{Refusal, vsr_core::ClusterId};
+/// use vsr_actor::{PeerRefusal, vsr_core::ClusterId};
 ///
-/// let refusal = Refusal::Cluster { wanted: ClusterId(1), offered: ClusterId(2) };
+/// let refusal = PeerRefusal::Cluster { wanted: ClusterId(1), offered: ClusterId(2) };
 /// assert_eq!(refusal.to_string(), "it belongs to cluster-2, this is cluster-1");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum PeerRefusal {
     /// Another version of the handshake. Names the refusing side's, so that a later version can speak an earlier one.
     #[error("it speaks version {offered} of the transport, this is {wanted}")]
     Version {
@@ -113,6 +113,22 @@ pub enum Refusal {
     },
 }
 
+impl PeerRefusal {
+    /// Its name, for metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "version",
+            Self::Format { .. } => "format",
+            Self::Cluster { .. } => "cluster",
+            Self::Group { .. } => "group",
+            Self::Receiver { .. } => "receiver",
+            Self::OwnId { .. } => "own_id",
+            Self::NotAMember { .. } => "not_a_member",
+        }
+    }
+}
+
 fn group(group: &Option<GroupId>) -> String {
     group.map_or_else(|| "many groups".to_owned(), |group| group.to_string())
 }
@@ -127,7 +143,7 @@ pub enum HandshakeError {
         /// Who refused.
         by: Side,
         /// Why.
-        refusal: Refusal,
+        refusal: PeerRefusal,
     },
     /// Whatever is there does not speak this protocol, or broke it.
     #[error("no handshake: {reason}")]
@@ -184,24 +200,24 @@ impl Identity {
         Hello { format: FORMAT_VERSION, cluster, group, from: id, to, incarnation, boot, dial }
     }
 
-    fn check(&self, hello: &Hello) -> Result<(), Refusal> {
+    fn check(&self, hello: &Hello) -> Result<(), PeerRefusal> {
         if hello.format != FORMAT_VERSION {
-            return Err(Refusal::Format { wanted: FORMAT_VERSION, offered: hello.format });
+            return Err(PeerRefusal::Format { wanted: FORMAT_VERSION, offered: hello.format });
         }
         if hello.cluster != self.cluster {
-            return Err(Refusal::Cluster { wanted: self.cluster, offered: hello.cluster });
+            return Err(PeerRefusal::Cluster { wanted: self.cluster, offered: hello.cluster });
         }
         if hello.group != self.group {
-            return Err(Refusal::Group { wanted: self.group, offered: hello.group });
+            return Err(PeerRefusal::Group { wanted: self.group, offered: hello.group });
         }
         if hello.from == self.id {
-            return Err(Refusal::OwnId { id: self.id });
+            return Err(PeerRefusal::OwnId { id: self.id });
         }
         if hello.to != self.id {
-            return Err(Refusal::Receiver { wanted: self.id, offered: hello.to });
+            return Err(PeerRefusal::Receiver { wanted: self.id, offered: hello.to });
         }
         if !self.peers.contains(&hello.from) {
-            return Err(Refusal::NotAMember { id: hello.from });
+            return Err(PeerRefusal::NotAMember { id: hello.from });
         }
         Ok(())
     }
@@ -218,7 +234,7 @@ pub(super) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
         Packet::Hello(hello) => {
             let checked = identity.check(&hello).and_then(|()| match hello.from == own.to {
                 true => Ok(()),
-                false => Err(Refusal::Receiver { wanted: hello.from, offered: own.to }),
+                false => Err(PeerRefusal::Receiver { wanted: hello.from, offered: own.to }),
             });
             accept(stream, checked).await?;
             Ok(hello)
@@ -267,7 +283,7 @@ pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 /// Tells the other side if it is refused.
 async fn accept(
     stream: &mut (impl AsyncWrite + Unpin),
-    checked: Result<(), Refusal>,
+    checked: Result<(), PeerRefusal>,
 ) -> Result<(), HandshakeError> {
     let Err(refusal) = checked else { return Ok(()) };
     // Whether it hears of it or not, it is refused.
@@ -316,7 +332,7 @@ async fn read<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<Packe
     stream.read_exact(body).await?;
     if version != VERSION {
         // Whatever it says is for another version to read; that it speaks one is all that can be known here.
-        accept(stream, Err(Refusal::Version { wanted: VERSION, offered: version })).await?;
+        accept(stream, Err(PeerRefusal::Version { wanted: VERSION, offered: version })).await?;
     }
     match bincode::serde::decode_from_slice(body, format()) {
         Ok((packet, read)) if read == length => Ok(packet),

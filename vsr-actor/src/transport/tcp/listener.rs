@@ -6,6 +6,7 @@ use super::{
     peer::Accepted,
     shared::Shared,
 };
+use crate::observe::TransportEvent;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
@@ -40,7 +41,7 @@ pub(super) async fn listen(listener: TcpListener, shared: Arc<Shared>, doors: Do
         match accepted {
             Ok((stream, address)) => strangers.add(meet(stream, address, shared.clone(), doors.clone())),
             Err(error) => {
-                tracing::warn!(target: "vsr::transport", %error, "cannot accept connections");
+                shared.telemetry.tell(&TransportEvent::AcceptFailed { reason: error.to_string() });
                 sleep(PAUSE).await;
             }
         }
@@ -97,7 +98,10 @@ fn admit(doors: &Doors, accepted: Accepted) {
 }
 
 fn turn_away(caller: Option<ReplicaId>, address: SocketAddr, error: HandshakeError, shared: &Shared) {
+    let refused = ConnectionError::Handshake { address, error: error.clone() };
+    shared.telemetry.refused(caller, &refused);
+    shared.telemetry.tell(&TransportEvent::CallerLost { address, caller, reason: error });
     if let Some(peer) = caller.and_then(|id| shared.peers.get(&id)) {
-        peer.turned_away(ConnectionError::Handshake { address, error });
+        peer.turned_away(refused);
     }
 }

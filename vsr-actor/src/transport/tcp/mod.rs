@@ -17,10 +17,10 @@ pub use book::{AddressBook, AddressError, DnsAddresses, StaticAddresses};
 pub use config::{TcpConfig, TcpConfigError};
 pub use delivery::{Deliver, Delivery};
 pub use frame::FrameError;
-pub use handshake::{HandshakeError, Refusal};
+pub use handshake::{HandshakeError, PeerRefusal};
 pub use status::{ConnectionError, Side, TcpConnection, TcpPeer};
 
-use crate::{Builder, Handle, ReplicaError, StateMachine, Transport};
+use crate::{Builder, Handle, ReplicaError, StateMachine, Transport, observe::TransportEvent};
 use peer::Keeper;
 use shared::{Peers, Shared};
 use std::{
@@ -197,6 +197,24 @@ impl Tcp {
         self.shared.peers.values().map(|peer| peer.status()).collect()
     }
 
+    /// Adds a handler of what happens to connections. It is called on the transport's tasks and must not block; one that panics is not
+    /// called again. All of it also goes to tracing and to metrics: docs/telemetry.md has the table.
+    ///
+    /// ```
+    /// use vsr_actor::{Tcp, observe::TransportEvent};
+    ///
+    /// fn complain(tcp: &Tcp) {
+    ///     tcp.observe(|event| {
+    ///         if let TransportEvent::Refused { peer, address, reason, .. } = event {
+    ///             eprintln!("{peer:?} at {address}: {reason}");
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn observe(&self, observer: impl Fn(&TransportEvent) + Send + Sync + 'static) {
+        self.shared.telemetry.attach(observer);
+    }
+
     /// Ends in order: nobody is dialled or let in any more, what waits for peers that are connected is written, within
     /// [`flush_timeout`](TcpConfig::flush_timeout), and all connections are closed. Cancelled, it ends at once. To be called after the
     /// replicas were shut down, for they have something to say then.
@@ -206,6 +224,7 @@ impl Tcp {
         let flushed = async { while tasks.join_next().await.is_some() {} };
         let _ = timeout(self.shared.config.flush_timeout, flushed).await;
         tasks.shutdown().await;
+        self.shared.aborted();
     }
 
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
@@ -216,6 +235,8 @@ impl Tcp {
 impl Drop for Tcp {
     fn drop(&mut self) {
         self.shared.close();
+        self.tasks().abort_all();
+        self.shared.aborted();
     }
 }
 

@@ -3,6 +3,7 @@
 //! The oldest make room for the newest. A message says what its sender is now, and what matters in an old one is said again by a later
 //! one: a heartbeat, a resent entry, a higher view. So the newest are worth more to a peer that was away than the first ones it missed.
 
+use super::status::Count;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,20 +11,19 @@ use std::{
 use tokio::sync::Notify;
 use vsr_core::{Incarnation, Message};
 
-#[derive(Debug)]
 pub(super) struct Queue {
     messages_max: usize,
     bytes_max: usize,
     waiting: Mutex<Waiting>,
     /// Told when the queue is not empty any more, or closed. Only one task waits.
     filled: Notify,
+    dropped: Count,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
-    dropped: u64,
     closed: bool,
     /// Of the last message.
     incarnation: Option<Incarnation>,
@@ -38,8 +38,8 @@ pub(super) struct Depth {
 }
 
 impl Queue {
-    pub(super) fn new(messages_max: usize, bytes_max: usize) -> Self {
-        Self { messages_max, bytes_max, waiting: Mutex::default(), filled: Notify::new() }
+    pub(super) fn new(messages_max: usize, bytes_max: usize, dropped: Count) -> Self {
+        Self { messages_max, bytes_max, waiting: Mutex::default(), filled: Notify::new(), dropped }
     }
 
     /// Never waits, but for another thread that moves some messages.
@@ -48,13 +48,12 @@ impl Queue {
         let mut out = Vec::new();
         let mut waiting = self.waiting();
         if waiting.closed || bytes > self.bytes_max {
-            waiting.dropped += 1;
+            self.dropped.add(1);
             return;
         }
         while waiting.messages.len() >= self.messages_max || waiting.bytes + bytes > self.bytes_max {
             let Some((oldest, bytes)) = waiting.messages.pop_front() else { break };
             waiting.bytes -= bytes;
-            waiting.dropped += 1;
             out.push(oldest);
         }
         let was_empty = waiting.messages.is_empty();
@@ -64,6 +63,9 @@ impl Queue {
         drop(waiting);
         if was_empty {
             self.filled.notify_one();
+        }
+        if !out.is_empty() {
+            self.dropped.add(out.len());
         }
     }
 
@@ -103,10 +105,10 @@ impl Queue {
     pub(super) fn clear(&self) {
         let mut waiting = self.waiting();
         let old = std::mem::take(&mut waiting.messages);
-        waiting.dropped += old.len() as u64;
         waiting.bytes = 0;
         // Payloads are freed without the lock.
         drop(waiting);
+        self.dropped.add(old.len());
     }
 
     /// Takes nothing more; what waits can still be popped.
@@ -117,7 +119,7 @@ impl Queue {
 
     /// One more that could not be sent.
     pub(super) fn count_dropped(&self) {
-        self.waiting().dropped += 1;
+        self.dropped.add(1);
     }
 
     pub(super) fn incarnation(&self) -> Option<Incarnation> {
@@ -126,7 +128,7 @@ impl Queue {
 
     pub(super) fn depth(&self) -> Depth {
         let waiting = self.waiting();
-        Depth { messages: waiting.messages.len(), bytes: waiting.bytes, dropped: waiting.dropped }
+        Depth { messages: waiting.messages.len(), bytes: waiting.bytes, dropped: self.dropped.get() }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -1,12 +1,11 @@
 //! What all tasks of one transport see.
 
 use super::{
-    AddressBook, Delivery, TcpConfig,
+    AddressBook, ConnectionError, Delivery, TcpConfig,
     handshake::{Hello, Identity},
-    queue::Queue,
     status::Peer,
 };
-use crate::config::entropy;
+use crate::{config::entropy, observe::TransportTelemetry};
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
@@ -22,6 +21,7 @@ pub(super) struct Shared {
     pub(super) identity: Identity,
     pub(super) peers: Arc<Peers>,
     pub(super) book: Box<dyn AddressBook>,
+    pub(super) telemetry: Arc<TransportTelemetry>,
     delivery: RwLock<Option<Delivery>>,
     /// Nobody is dialled or let in any more.
     pub(super) stop: CancellationToken,
@@ -30,11 +30,9 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(config: TcpConfig, book: impl AddressBook) -> Self {
         let peers = config.members.iter().copied().filter(|id| *id != config.id);
-        let peer = |id| {
-            let queue = Queue::new(config.queue_messages_max, config.queue_bytes_max);
-            (id, Arc::new(Peer::new(id, queue)))
-        };
-        let peers: Peers = peers.map(peer).collect();
+        let telemetry = Arc::new(TransportTelemetry::new(config.cluster, config.id));
+        let peers: Peers =
+            peers.map(|id| (id, Arc::new(Peer::new(id, &config, telemetry.clone())))).collect();
         let identity = Identity {
             cluster: config.cluster,
             group: config.group,
@@ -48,6 +46,7 @@ impl Shared {
             identity,
             peers: Arc::new(peers),
             book: Box::new(book),
+            telemetry,
             delivery: RwLock::default(),
             stop: CancellationToken::new(),
         }
@@ -72,5 +71,10 @@ impl Shared {
     pub(super) fn close(&self) {
         self.stop.cancel();
         self.peers.values().for_each(|peer| peer.queue.close());
+    }
+
+    /// The connections that are left ended without a word.
+    pub(super) fn aborted(&self) {
+        self.peers.values().for_each(|peer| peer.lost(ConnectionError::ShutDown));
     }
 }

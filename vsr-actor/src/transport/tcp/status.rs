@@ -1,11 +1,12 @@
 //! How things stand with one peer: kept where its tasks and its owner can see it.
 
-use super::{AddressError, FrameError, HandshakeError, handshake::Hello, queue::Queue};
+use super::{AddressError, FrameError, HandshakeError, TcpConfig, handshake::Hello, queue::Queue};
+use crate::observe::{Counter, PeerCounters, TransportEvent, TransportTelemetry};
 use serde::{Serialize, Serializer};
 use std::{
     net::SocketAddr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,6 +22,17 @@ pub enum Side {
     Here,
     /// The other one.
     There,
+}
+
+impl Side {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Here => "here",
+            Self::There => "there",
+        }
+    }
 }
 
 /// Why there is no connection to a peer, or why the last one ended.
@@ -165,7 +177,6 @@ fn as_text<S: Serializer>(error: &Option<ConnectionError>, serializer: S) -> Res
 }
 
 /// One peer: its queue, and what is known of its connection.
-#[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: ReplicaId,
     pub(super) queue: Queue,
@@ -174,6 +185,7 @@ pub(super) struct Peer {
     pub(super) messages_in: Count,
     pub(super) bytes_in: Count,
     pub(super) forged: Count,
+    telemetry: Arc<TransportTelemetry>,
     state: Mutex<State>,
 }
 
@@ -193,57 +205,79 @@ struct Connected {
     incarnation: Option<Incarnation>,
 }
 
-/// Only grows.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
+/// Only grows, here and in the metrics.
+pub(super) struct Count {
+    here: AtomicU64,
+    metric: Counter,
+}
 
 impl Count {
+    pub(super) fn new(metric: Counter) -> Self {
+        Self { here: AtomicU64::new(0), metric }
+    }
+
     pub(super) fn add(&self, count: usize) {
-        self.0.fetch_add(count as u64, Ordering::Relaxed);
+        self.here.fetch_add(count as u64, Ordering::Relaxed);
+        self.metric.take(count as u64);
     }
 
     pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.here.load(Ordering::Relaxed)
     }
 }
 
 impl Peer {
-    pub(super) fn new(id: ReplicaId, queue: Queue) -> Self {
+    pub(super) fn new(id: ReplicaId, config: &TcpConfig, telemetry: Arc<TransportTelemetry>) -> Self {
+        let PeerCounters { messages_out, bytes_out, messages_in, bytes_in, dropped, forged } =
+            telemetry.counters(id);
         Self {
             id,
-            queue,
-            messages_out: Count::default(),
-            bytes_out: Count::default(),
-            messages_in: Count::default(),
-            bytes_in: Count::default(),
-            forged: Count::default(),
+            queue: Queue::new(config.queue_messages_max, config.queue_bytes_max, Count::new(dropped)),
+            messages_out: Count::new(messages_out),
+            bytes_out: Count::new(bytes_out),
+            messages_in: Count::new(messages_in),
+            bytes_in: Count::new(bytes_in),
+            forged: Count::new(forged),
+            telemetry,
             state: Mutex::default(),
         }
     }
 
     pub(super) fn connected(&self, address: SocketAddr, dialled: Side, hello: &Hello) {
         let incarnation = hello.incarnation;
-        let mut state = self.state();
-        state.connected = Some(Connected { address, dialled, since: Instant::now(), incarnation });
-        state.connections += 1;
-        state.failed = 0;
+        {
+            let mut state = self.state();
+            state.connected = Some(Connected { address, dialled, since: Instant::now(), incarnation });
+            state.connections += 1;
+            state.failed = 0;
+        }
+        self.telemetry.tell(&TransportEvent::Connected { peer: self.id, address, dialled, incarnation });
     }
 
     /// An attempt failed.
     pub(super) fn failed(&self, error: ConnectionError) {
-        let mut state = self.state();
-        state.failed = state.failed.saturating_add(1);
-        state.last_error = Some(error);
+        let failed = {
+            let mut state = self.state();
+            state.failed = state.failed.saturating_add(1);
+            state.last_error = Some(error.clone());
+            u64::from(state.failed)
+        };
+        self.telemetry.refused(Some(self.id), &error);
+        self.telemetry.tell(&TransportEvent::DialFailed { peer: self.id, failed, reason: error });
     }
 
-    /// The connection ended.
+    /// The connection ended, if there was one.
     pub(super) fn lost(&self, error: ConnectionError) {
-        let mut state = self.state();
-        state.connected = None;
-        state.last_error = Some(error);
+        let duration = {
+            let mut state = self.state();
+            let Some(connected) = state.connected.take() else { return };
+            state.last_error = Some(error.clone());
+            connected.since.elapsed()
+        };
+        self.telemetry.tell(&TransportEvent::Disconnected { peer: self.id, duration, reason: error });
     }
 
-    /// It tried to connect, and nothing came of it.
+    /// It dialled, and nothing came of it.
     pub(super) fn turned_away(&self, error: ConnectionError) {
         self.state().last_error = Some(error);
     }
