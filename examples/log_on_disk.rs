@@ -18,7 +18,7 @@ use vsr_actor::{
     Appended, Builder, InProcessNetwork, LogStorage, MemoryStorage, Persisted, ReplicaId, StorageError,
     vsr_core::{Entry, OpNumber, Piece, Record, Restored, Snapshot, Write, WriteId, checksum},
 };
-use vsr_kv::store::{Condition, Operation, Reply, Store};
+use vsr_kv::store::{Condition, Expiry, Operation, Reply, Store};
 
 /// One write, as it is in the file.
 #[derive(Serialize, Deserialize)]
@@ -194,7 +194,15 @@ async fn set_and_count(directory: &Path, value: &str) -> Result<(Reply, Reply), 
     let client = replicas[0].client();
     let key = Bytes::from_static(b"greeting");
     let value = Bytes::copy_from_slice(value.as_bytes());
-    let old = client.request(Operation::Set { key, value, condition: Condition::Always, get: true }).await?;
+    let old = client
+        .request(Operation::Set {
+            key,
+            value,
+            condition: Condition::Always,
+            get: true,
+            expiry: Expiry::Clear,
+        })
+        .await?;
     let count = client.request(Operation::Add { key: "runs".into(), delta: 1 }).await?;
     for replica in replicas {
         replica.shutdown().await?;

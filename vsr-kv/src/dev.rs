@@ -82,7 +82,7 @@ impl Dev {
             dev.addresses.push(address);
             let (group, client) = (InProcess(dev.cluster.clone()), dev.cluster.client_at(*replica)?);
             let front = Front::new(group, *replica, &client, deadline);
-            dev.fronts.spawn(serve(listener, front, settings, stopped.clone()));
+            dev.fronts.spawn(serve(listener, front, settings.clone(), stopped.clone()));
         }
         Ok(dev)
     }
@@ -149,7 +149,7 @@ async fn listen(port: u16) -> Result<TcpListener, DevError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Operation, REPLY_BYTES_MAX, Reply};
+    use crate::store::{Moment, Operation, REPLY_BYTES_MAX, Reply};
     use vsr_actor::Payload;
 
     #[test]
@@ -161,16 +161,17 @@ mod tests {
             [(REPLY_BYTES_MAX / 2 - 8, 2), (1, REPLY_BYTES_MAX / 9), (0, REPLY_BYTES_MAX / 8)]
         {
             let mut store = Store::default();
+            let mut apply = |operation| store.apply(Moment::default(), &operation);
             if length > 0 {
                 let (key, value) = ("k".into(), vec![b'v'; length].into());
-                store.apply(Operation::SetIfMissing { key, value });
+                apply(Operation::SetIfMissing { key, value });
             }
-            let reply = store.apply(Operation::GetMany { keys: vec!["k".into(); key_count] });
+            let reply = apply(Operation::GetMany { keys: vec!["k".into(); key_count] });
             assert!(matches!(reply, Reply::Array(_)), "{reply:?}");
             let mut bytes = Vec::new();
             reply.encode(&mut bytes);
             assert!(bytes.len() <= config.replicated.session_reply_bytes_max as usize);
-            let more = store.apply(Operation::GetMany { keys: vec!["k".into(); key_count + 1] });
+            let more = apply(Operation::GetMany { keys: vec!["k".into(); key_count + 1] });
             assert!(matches!(more, Reply::Error(_)), "the reply was not the largest");
         }
     }

@@ -6,7 +6,7 @@ mod member;
 pub use in_process::InProcess;
 pub use member::Member;
 
-use crate::server::{Backend, Control, Progress, ReplicaLine};
+use crate::server::{Backend, Control, Freshness, Progress, ReplicaLine};
 use crate::store::{Operation, Reply, Store};
 use std::{
     fmt::Debug,
@@ -116,6 +116,20 @@ impl<G: Group> Backend for Front<G> {
         }))))
     }
 
+    fn look<T: Send + 'static>(
+        &self,
+        freshness: Freshness,
+        read: impl Fn(&Store) -> T + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<T, RequestError>> + Send + 'static {
+        let client = self.client.clone();
+        async move {
+            match freshness {
+                Freshness::Linearizable => client.read_linearizable(read).await,
+                Freshness::Stale => client.read_stale(read).await.map(|seen| seen.value),
+            }
+        }
+    }
+
     fn replica(&self) -> u64 {
         self.replica.0.into()
     }
@@ -174,7 +188,7 @@ fn state(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Condition;
+    use crate::store::{Condition, Expiry};
     use vsr_actor::Cluster;
 
     #[tokio::test(start_paused = true)]
@@ -186,7 +200,13 @@ mod tests {
         let client = cluster.client_at(ReplicaId(0)).expect("it is there");
         let front = Front::new(InProcess(cluster.clone()), ReplicaId(0), &client, deadline);
         let value = vec![b'v'; 2 * LARGE_BYTES].into();
-        let set = Operation::Set { key: "k".into(), value, condition: Condition::Always, get: false };
+        let set = Operation::Set {
+            key: "k".into(),
+            value,
+            condition: Condition::Always,
+            get: false,
+            expiry: Expiry::Clear,
+        };
         let reply = front.submit(set.clone()).await.expect("room").await;
         assert_eq!(reply, Ok(Reply::Ok));
         for id in cluster.ids() {

@@ -4,6 +4,7 @@
 mod command;
 pub mod demo;
 pub mod dev;
+mod glob;
 pub mod group;
 pub mod maelstrom;
 pub mod resp;

@@ -1,15 +1,21 @@
 //! A listener, and a task for each of its connections.
 
 mod backend;
+mod clients;
 mod connection;
 mod error;
 mod local;
+mod password;
 mod session;
+mod transaction;
 
-pub use backend::{Backend, Control, Progress, ReplicaLine};
+pub use backend::{Backend, Control, Freshness, Progress, ReplicaLine};
 pub(crate) use local::Local;
+pub use password::Password;
+pub(crate) use transaction::Step;
 
 use crate::resp::Limits;
+use clients::Clients;
 use connection::Connection;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 use tokio::{
@@ -22,7 +28,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 /// Bounds of one front-end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// What one request may take.
     pub requests: Limits,
@@ -35,6 +41,8 @@ pub struct Settings {
     pub pending_bytes_max: usize,
     /// How long connections may take to end at a shutdown.
     pub shutdown_timeout: Duration,
+    /// What clients must know before they are served; nothing: everybody is.
+    pub requirepass: Option<Password>,
 }
 
 impl Default for Settings {
@@ -45,6 +53,7 @@ impl Default for Settings {
             pipeline_max: 1024,
             pending_bytes_max: 4 << 20,
             shutdown_timeout: Duration::from_secs(2),
+            requirepass: None,
         }
     }
 }
@@ -57,7 +66,16 @@ struct Shared<B> {
     address: SocketAddr,
     started: Instant,
     places: Arc<Semaphore>,
+    clients: Clients,
     stop: watch::Receiver<bool>,
+}
+
+impl<B: Backend> Shared<B> {
+    /// Whether the replica of this door cannot answer yet, but will.
+    fn is_loading(&self) -> bool {
+        let own = self.backend.replica();
+        self.backend.replicas().iter().any(|replica| replica.id == own && replica.is_loading())
+    }
 }
 
 impl<B> Shared<B> {
@@ -83,12 +101,14 @@ pub async fn serve<B: Backend>(
     settings: Settings,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let shutdown_timeout = settings.shutdown_timeout;
     let shared = Arc::new(Shared {
         backend,
-        settings,
         address: listener.local_addr()?,
         started: Instant::now(),
         places: Arc::new(Semaphore::new(settings.connections_max)),
+        settings,
+        clients: Clients::default(),
         stop: stop.clone(),
     });
     let mut connections = JoinSet::new();
@@ -113,7 +133,7 @@ pub async fn serve<B: Backend>(
     }
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
-    if timeout(settings.shutdown_timeout, all_ended).await.is_err() {
+    if timeout(shutdown_timeout, all_ended).await.is_err() {
         debug!(left = connections.len(), "connections cut off at the shutdown");
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::figures::Figures;
 use super::history::{Event, Input, Output, event};
-use crate::store::{Condition, Operation, Reply, Store};
+use crate::store::{Condition, Expiry, Operation, Reply, Store};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
@@ -203,9 +203,13 @@ fn operation(key: Bytes, input: Input) -> Operation {
     let text = |number: u64| Bytes::from(number.to_string());
     match input {
         Input::Read => Operation::Get { key },
-        Input::Write(value) => {
-            Operation::Set { key, value: text(value), condition: Condition::Always, get: false }
-        }
+        Input::Write(value) => Operation::Set {
+            key,
+            value: text(value),
+            condition: Condition::Always,
+            get: false,
+            expiry: Expiry::Clear,
+        },
         Input::CompareAndSet { old, new } => Operation::CompareAndSet { key, old: text(old), new: text(new) },
     }
 }

@@ -28,6 +28,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What a client may send that has not proved yet that it may send anything.
+    #[must_use]
+    pub fn of_strangers(self) -> Self {
+        Self {
+            bulk_bytes_max: self.bulk_bytes_max.min(16 << 10),
+            arguments_max: self.arguments_max.min(10),
+            ..self
+        }
+    }
+}
+
 /// Bytes that are no request. The connection cannot go on: where the next request begins is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
@@ -88,6 +100,11 @@ impl Parser {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self { limits, missing: None, arguments: Vec::new(), read: 0, bytes: 0, bulk: None }
+    }
+
+    /// What requests may take from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// The next request at the start of `buffer`, cut off it: at least one argument, sharing the buffer's memory. `None`

@@ -63,6 +63,11 @@ impl<'a> Writer<'a> {
         self.out.put_slice(b"\r\n");
     }
 
+    /// A reply that was written before.
+    pub fn written(&mut self, reply: &[u8]) {
+        self.out.put_slice(reply);
+    }
+
     /// Nothing.
     pub fn null(&mut self) {
         self.out.put_slice(match self.protocol {

@@ -1,6 +1,6 @@
 //! What a front-end asks of the group of replicas behind it.
 
-use crate::store::{Operation, Reply};
+use crate::store::{Operation, Reply, Store};
 use vsr_actor::RequestError;
 
 /// One replica's door to the group.
@@ -13,6 +13,13 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn submit(&self, operation: Operation)
     -> impl Future<Output = Result<Self::Ticket, RequestError>> + Send;
 
+    /// Looks at the state beside the log. `read` may be run more than once, at several replicas; it changes nothing.
+    fn look<T: Send + 'static>(
+        &self,
+        freshness: Freshness,
+        read: impl Fn(&Store) -> T + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<T, RequestError>> + Send + 'static;
+
     /// The replica behind this front-end.
     fn replica(&self) -> u64;
 
@@ -24,6 +31,15 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// Does something to the group. The text of an error is for the person who asked.
     fn control(&self, order: Control) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// What a read beside the log reflects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// All that was answered before the read began, to whatever client.
+    Linearizable,
+    /// What the replica behind this door has executed: it may be long outdated.
+    Stale,
 }
 
 /// A line of `VSR.STATUS`.
@@ -50,6 +66,13 @@ pub struct Progress {
     pub commit: u64,
     /// The last operation it executed.
     pub applied: u64,
+}
+
+impl ReplicaLine {
+    /// Whether it cannot answer yet, but will.
+    pub(super) fn is_loading(&self) -> bool {
+        matches!(self.state.as_str(), "forming" | "recovering")
+    }
 }
 
 /// What a person can do to the group in dev mode.

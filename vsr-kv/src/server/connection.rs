@@ -2,16 +2,24 @@
 //!
 //! Requests are submitted as they come in, without waiting for earlier replies, up to the bounds of [`Settings`](super::Settings).
 //! At a bound the socket is not read any more, so that a client that does not take its replies holds up only itself.
+//!
+//! What only reads does not go through the log, as long as nothing of this connection that writes is under way: reads are gathered and
+//! looked up together, and what writes waits for those before it. A read behind a write goes through the log in its place, so that it
+//! sees that write and no later one.
 
+mod form;
 mod idle;
 mod queue;
+mod reads;
+mod transactions;
 
-use super::{Backend, Control, Shared, error, local, session::Session, stopped};
-use crate::command::{self, ErrorText, Run};
+use super::{Backend, Control, Local, Shared, error, local, session::Session, stopped, transaction::Queued};
+use crate::command::{self, Command, ErrorText, Run};
 use crate::resp::{Parser, ProtocolError, Writer};
-use crate::store::Operation;
+use crate::store::{Operation, Store};
 use bytes::{Bytes, BytesMut};
-use queue::Queue;
+use form::Form;
+use queue::{Answer, Queue};
 use std::{
     future::poll_fn,
     io,
@@ -50,9 +58,11 @@ pub(super) struct Connection<B: Backend> {
 
 impl<B: Backend> Connection<B> {
     pub(super) fn new(shared: Arc<Shared<B>>, peer: SocketAddr) -> Self {
+        let admitted = shared.settings.requirepass.is_none();
+        let requests = shared.settings.requests;
         Self {
-            session: Session::new(peer),
-            parser: Parser::new(shared.settings.requests),
+            session: Session::new(peer, &shared.clients, admitted),
+            parser: Parser::new(if admitted { requests } else { requests.of_strangers() }),
             input: BytesMut::new(),
             input_ended: false,
             pending: Queue::new(),
@@ -77,6 +87,7 @@ impl<B: Backend> Connection<B> {
         let mut has_yielded = false;
         loop {
             self.dispatch(write).await?;
+            self.start_reads();
             if self.session.ends && self.pending.is_empty() && self.out.is_empty() {
                 return Ok(());
             }
@@ -96,7 +107,7 @@ impl<B: Backend> Connection<B> {
             let answers = !self.pending.is_empty() && self.out.len() < self.shared.settings.pending_bytes_max;
             tokio::select! {
                 biased;
-                answer = self.pending.next(), if answers => answer.write(&mut self.out),
+                answer = self.pending.next(), if answers => self.write(answer),
                 written = write.write_buf(&mut self.out), if !self.out.is_empty() => {
                     written?;
                     has_yielded = false;
@@ -134,27 +145,36 @@ impl<B: Backend> Connection<B> {
     }
 
     fn malformed(&mut self, error: &ProtocolError) {
-        debug!(peer = %self.session.peer, %error, "malformed request");
+        debug!(peer = %self.session.client.peer, %error, "malformed request");
+        self.session.muted = false;
         self.refuse(&error.to_string());
         self.session.ends = true;
     }
 
     async fn request(&mut self, request: &[Bytes], write: &mut WriteHalf<'_>) -> io::Result<()> {
         if is_http(request) {
-            debug!(peer = %self.session.peer, "closed: it speaks HTTP");
+            debug!(peer = %self.session.client.peer, "closed: it speaks HTTP");
             self.session.ends = true;
             return Ok(());
         }
-        match self.look_up(request) {
-            Err(text) => self.refuse(&text),
-            Ok(Run::Local(which)) => {
-                self.answer(|session, shared, out| local::answer(which, request, session, shared, out))
+        self.session.begin();
+        let command = match self.look_up(request) {
+            Ok(command) => command,
+            Err(text) => {
+                self.reject(&text);
+                return Ok(());
             }
-            Ok(Run::Store(parse)) => match parse(request) {
+        };
+        let queues = self.session.transaction.is_some() && !ends_transactions(command.run);
+        match command.run {
+            Run::Transaction(step) => self.transaction(step, request, write).await?,
+            _ if queues => self.queue(command, request),
+            Run::Local(which) => self.local(which, request, write).await?,
+            Run::Store(parse) => match parse(request) {
                 Err(text) => self.refuse(&text),
-                Ok(operation) => self.submit(operation, write).await?,
+                Ok(operation) => self.store(operation, write).await?,
             },
-            Ok(Run::Control(parse)) => match parse(request) {
+            Run::Control(parse) => match parse(request) {
                 Err(text) => self.refuse(&text),
                 Ok(order) => self.control(order, write).await?,
             },
@@ -162,31 +182,128 @@ impl<B: Backend> Connection<B> {
         Ok(())
     }
 
-    fn look_up(&self, request: &[Bytes]) -> Result<Run, ErrorText> {
-        let command = command::look_up(request)?;
+    fn look_up(&self, request: &[Bytes]) -> Result<&'static Command, ErrorText> {
+        let command = command::look_up(request);
+        let is_open = |command: &Command| match command.run {
+            Run::Local(which) => which.is_for_strangers(),
+            _ => false,
+        };
+        if !self.session.admitted && !command.as_ref().is_ok_and(|command| is_open(command)) {
+            return Err("NOAUTH Authentication required.".into());
+        }
+        let command = command?;
         if matches!(command.run, Run::Control(_)) && !self.shared.backend.is_dev() {
             return Err(format!("ERR {} works in dev mode only", command.name.to_uppercase()).into());
         }
-        Ok(command.run)
+        Ok(command)
     }
 
     /// Answers at once, at the right place in the order of replies.
     fn answer(&mut self, write: impl FnOnce(&mut Session, &Shared<B>, &mut BytesMut)) {
-        if self.pending.is_empty() {
-            write(&mut self.session, &self.shared, &mut self.out);
-        } else {
-            let mut out = BytesMut::new();
-            write(&mut self.session, &self.shared, &mut out);
-            self.pending.push_done(out.freeze());
+        let mut late = BytesMut::new();
+        let at_once = self.pending.is_empty();
+        let out = if at_once { &mut self.out } else { &mut late };
+        let before = out.len();
+        write(&mut self.session, &self.shared, out);
+        if self.session.muted {
+            out.truncate(before);
+        } else if !at_once {
+            self.pending.push_done(late.freeze());
         }
     }
 
     fn refuse(&mut self, text: &str) {
-        self.answer(|session, _, out| Writer::new(out, session.protocol).error(text));
+        self.answer(|session, _, out| Writer::new(out, session.protocol()).error(text));
     }
 
-    async fn submit(&mut self, operation: Operation, write: &mut WriteHalf<'_>) -> io::Result<()> {
-        let (size, protocol) = (operation.size(), self.session.protocol);
+    /// Refuses what is no command: a transaction it was meant for will not be executed.
+    fn reject(&mut self, text: &str) {
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.break_off();
+        }
+        self.refuse(text);
+    }
+
+    /// Puts a command into the transaction.
+    fn queue(&mut self, command: &Command, request: &[Bytes]) {
+        let queued = match command.run {
+            Run::Store(parse) => parse(request).map(Queued::Store),
+            Run::Local(which) if which.is_for_transactions() => Ok(Queued::Local(which, request.to_vec())),
+            Run::Local(_) | Run::Control(_) | Run::Transaction(_) => {
+                Err("ERR Command not allowed inside a transaction".into())
+            }
+        };
+        let Some(transaction) = &mut self.session.transaction else { return };
+        match queued.and_then(|queued| transaction.queue(queued).map_err(ErrorText::from)) {
+            Ok(()) => self.answer(|session, _, out| Writer::new(out, session.protocol()).simple("QUEUED")),
+            Err(text) => self.reject(&text),
+        }
+    }
+
+    async fn local(&mut self, which: Local, request: &[Bytes], write: &mut WriteHalf<'_>) -> io::Result<()> {
+        if matches!(which, Local::Read | Local::Reset) {
+            // They speak of the reads before them, or change what those after them are.
+            self.settle(write, Queue::is_empty).await?;
+            self.session.read_op = self.pending.read_op().unwrap_or(self.session.read_op);
+        }
+        self.answer(|session, shared, out| local::answer(which, request, session, shared, out));
+        if self.session.admitted {
+            self.parser.set_limits(self.shared.settings.requests);
+        }
+        Ok(())
+    }
+
+    async fn store(&mut self, operation: Operation, write: &mut WriteHalf<'_>) -> io::Result<()> {
+        let form = Form::new(self.session.protocol(), self.session.muted);
+        if operation.is_read() && !self.pending.has_writes() {
+            self.pending.push_read(operation, form);
+            return Ok(());
+        }
+        self.settle(write, |pending| !pending.has_reads()).await?;
+        self.submit(operation, form, write).await
+    }
+
+    /// Begins the next look at the state, if there is something to read and nothing before it is under way.
+    fn start_reads(&mut self) {
+        let (backend, freshness) = (&self.shared.backend, self.session.freshness);
+        self.pending.start_reads(|operations| {
+            Box::pin(backend.look(freshness, move |store: &Store| {
+                (operations.iter().map(|operation| store.read(operation)).collect(), store.op())
+            }))
+        });
+    }
+
+    fn write(&mut self, answer: Answer) {
+        answer.write(&mut self.out, || self.shared.is_loading());
+    }
+
+    /// Takes replies until so few are pending.
+    async fn settle(
+        &mut self,
+        write: &mut WriteHalf<'_>,
+        enough: impl Fn(&Queue<B::Ticket>) -> bool,
+    ) -> io::Result<()> {
+        while !enough(&self.pending) {
+            self.start_reads();
+            let answers = self.out.len() < self.shared.settings.pending_bytes_max;
+            tokio::select! {
+                biased;
+                answer = self.pending.next(), if answers => self.write(answer),
+                written = write.write_buf(&mut self.out), if !self.out.is_empty() => {
+                    written?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn submit(
+        &mut self,
+        operation: Operation,
+        form: Form,
+        write: &mut WriteHalf<'_>,
+    ) -> io::Result<()> {
+        let (size, writes) = (operation.size(), !operation.is_read());
         let shared = self.shared.clone();
         let mut submitted = pin!(shared.backend.submit(operation));
         let result = match at_once(submitted.as_mut()).await {
@@ -199,29 +316,32 @@ impl<B: Backend> Connection<B> {
                     written = write.write_buf(&mut self.out), if !self.out.is_empty() => {
                         written?;
                     }
-                    answer = self.pending.next(), if self.out.is_empty() => answer.write(&mut self.out),
+                    answer = self.pending.next(), if self.out.is_empty() => self.write(answer),
                 }
             },
         };
         match result {
-            Ok(ticket) => self.pending.push_ticket(ticket, protocol, size),
-            Err(error) => self.refuse(&error::text(&error)),
+            Ok(ticket) => self.pending.push_ticket(ticket, form, size, writes),
+            Err(error) => self.refuse(&error::text(&error, self.shared.is_loading())),
         }
         Ok(())
     }
 
     /// Does something to the group once all earlier commands of this connection are answered.
     async fn control(&mut self, order: Control, write: &mut WriteHalf<'_>) -> io::Result<()> {
-        while !self.pending.is_empty() {
-            self.pending.next().await.write(&mut self.out);
-            write.write_all_buf(&mut self.out).await?;
-        }
+        self.settle(write, Queue::is_empty).await?;
+        write.write_all_buf(&mut self.out).await?;
         match self.shared.backend.control(order).await {
-            Ok(()) => self.answer(|session, _, out| Writer::new(out, session.protocol).simple("OK")),
+            Ok(()) => self.answer(|session, _, out| Writer::new(out, session.protocol()).simple("OK")),
             Err(text) => self.refuse(&format!("ERR {text}")),
         }
         Ok(())
     }
+}
+
+/// Executed at once between `MULTI` and `EXEC` too: they end the transaction, and more.
+fn ends_transactions(run: Run) -> bool {
+    matches!(run, Run::Local(Local::Quit | Local::Reset))
 }
 
 /// The result, if it is there without waiting.

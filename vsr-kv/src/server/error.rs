@@ -1,13 +1,19 @@
 //! Requests that got no reply, in the words of Redis.
 //!
-//! Clients retry after CLUSTERDOWN and TRYAGAIN, so these two are said only of what was not executed (decision 8 of the protocol).
+//! Clients retry after CLUSTERDOWN, LOADING and TRYAGAIN, so these are said only of what was not executed (decision 8 of the protocol).
 //! An unknown outcome is said to be unknown, and the connection stays open: a client that is cut off retries too.
 
 use vsr_actor::{Outcome, RequestError};
 
-pub(super) fn text(error: &RequestError) -> String {
+/// `loading`: the replica of this door is not ready yet.
+pub(super) fn text(error: &RequestError, loading: bool) -> String {
     match (error.outcome(), error) {
-        (Outcome::NotExecuted, RequestError::Overloaded { .. }) => format!("TRYAGAIN {error}"),
+        (Outcome::NotExecuted, RequestError::Overloaded { .. } | RequestError::Behind { .. }) => {
+            format!("TRYAGAIN {error}")
+        }
+        (Outcome::NotExecuted, RequestError::NoPrimary { .. }) if loading => {
+            format!("LOADING this replica is not ready yet: {error}")
+        }
         (Outcome::NotExecuted, RequestError::NoPrimary { .. } | RequestError::Stopped { .. }) => {
             format!("CLUSTERDOWN {error}")
         }
@@ -28,6 +34,7 @@ mod tests {
         let told = [
             (RequestError::NoPrimary { waited, hint: None }, "CLUSTERDOWN "),
             (RequestError::Overloaded { waited }, "TRYAGAIN "),
+            (RequestError::Behind { waited, hint: None }, "TRYAGAIN "),
             (RequestError::Stopped { outcome: Outcome::NotExecuted }, "CLUSTERDOWN "),
             (RequestError::Stopped { outcome: Outcome::Unknown }, "ERR UNKNOWNOUTCOME "),
             (RequestError::Deadline { waited, request: RequestId::default() }, "ERR UNKNOWNOUTCOME "),
@@ -36,7 +43,10 @@ mod tests {
             (RequestError::TooLarge { bytes: 2, bytes_max: 1 }, "ERR the operation has 2 bytes"),
         ];
         for (error, start) in told {
-            assert!(text(&error).starts_with(start), "{}", text(&error));
+            assert!(text(&error, false).starts_with(start), "{}", text(&error, false));
+            // What may have been executed stays unknown, whatever the replica is doing.
+            let start = if matches!(error, RequestError::NoPrimary { .. }) { "LOADING " } else { start };
+            assert!(text(&error, true).starts_with(start), "{}", text(&error, true));
         }
     }
 }

@@ -3,15 +3,16 @@
 mod client;
 mod info;
 
-use super::{Backend, Progress, Shared, session::Session};
+use super::{Backend, Freshness, Progress, Shared, session::Session};
 use crate::command::{self, ErrorText, readable, unknown_subcommand, wrong_arity};
+use crate::glob;
 use crate::resp::{Protocol, Writer};
 use crate::store::parse_integer;
 use bytes::{Bytes, BytesMut};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Local {
     Auth,
     Client,
@@ -22,11 +23,35 @@ pub(crate) enum Local {
     Info,
     Ping,
     Quit,
+    Read,
     Reset,
     Role,
     Select,
     Status,
     Time,
+}
+
+impl Local {
+    /// Whether it is answered before the client has proved that it knows the password.
+    pub(super) fn is_for_strangers(self) -> bool {
+        matches!(self, Self::Auth | Self::Hello | Self::Quit | Self::Reset)
+    }
+
+    /// Whether it can be part of a transaction: what changes how later commands are read or answered cannot.
+    pub(super) fn is_for_transactions(self) -> bool {
+        match self {
+            Self::Auth | Self::Client | Self::Hello | Self::Quit | Self::Read | Self::Reset => false,
+            Self::Command
+            | Self::Config
+            | Self::Echo
+            | Self::Info
+            | Self::Ping
+            | Self::Role
+            | Self::Select
+            | Self::Status
+            | Self::Time => true,
+        }
+    }
 }
 
 /// `CONFIG GET` compares every pattern with every name, on a thread that replicas share: both bounds are far above what the names need.
@@ -45,15 +70,15 @@ pub(super) fn answer<B: Backend>(
     out: &mut BytesMut,
 ) {
     let result = match local {
-        Local::Auth => auth(words).map(|()| writer(out, session).simple("OK")),
-        Local::Client => client::answer(words, session, shared.address, out),
+        Local::Auth => auth(words, session, shared).map(|()| writer(out, session).simple("OK")),
+        Local::Client => client::answer(words, session, shared, out),
         Local::Command => command::command(words, &mut writer(out, session)),
         Local::Config => config(words, shared, &mut writer(out, session)),
         Local::Echo => {
             writer(out, session).bulk(&words[1]);
             Ok(())
         }
-        Local::Hello => hello(words, session, out),
+        Local::Hello => hello(words, session, shared, out),
         Local::Info => {
             writer(out, session).verbatim(&info::text(&words[1..], shared));
             Ok(())
@@ -74,8 +99,10 @@ pub(super) fn answer<B: Backend>(
             session.ends = true;
             Ok(())
         }
+        Local::Read => read(words, session, out),
         Local::Reset => {
-            session.reset();
+            session.reset(shared.settings.requirepass.is_none());
+            shared.clients.publish(&session.client);
             writer(out, session).simple("RESET");
             Ok(())
         }
@@ -103,26 +130,35 @@ pub(super) fn answer<B: Backend>(
 }
 
 fn writer<'a>(out: &'a mut BytesMut, session: &Session) -> Writer<'a> {
-    Writer::new(out, session.protocol)
+    Writer::new(out, session.protocol())
 }
 
-fn auth(words: &[Bytes]) -> Result<(), ErrorText> {
+fn auth<B: Backend>(words: &[Bytes], session: &mut Session, shared: &Shared<B>) -> Result<(), ErrorText> {
     match words {
-        [_, _] => Err("ERR AUTH <password> called without any password configured for the default user. \
-             Are you sure your configuration is correct?"
-            .into()),
-        [_, user, _] => check_user(user),
+        [_, _] if shared.settings.requirepass.is_none() => {
+            Err("ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?"
+                .into())
+        }
+        [_, password] => admit(b"default", password, session, shared),
+        [_, user, password] => admit(user, password, session, shared),
         _ => Err("ERR syntax error".into()),
     }
 }
 
-/// The default user has no password, so any will do.
-fn check_user(user: &[u8]) -> Result<(), ErrorText> {
-    if user == b"default" {
-        Ok(())
-    } else {
-        Err("WRONGPASS invalid username-password pair or user is disabled.".into())
+/// There is one user. Without a password to know, any will do.
+fn admit<B: Backend>(
+    user: &[u8],
+    password: &[u8],
+    session: &mut Session,
+    shared: &Shared<B>,
+) -> Result<(), ErrorText> {
+    let knows = shared.settings.requirepass.as_ref().is_none_or(|known| known.is(password));
+    if user != b"default" || !knows {
+        return Err("WRONGPASS invalid username-password pair or user is disabled.".into());
     }
+    session.admitted = true;
+    Ok(())
 }
 
 fn select(words: &[Bytes]) -> Result<(), ErrorText> {
@@ -133,8 +169,13 @@ fn select(words: &[Bytes]) -> Result<(), ErrorText> {
     }
 }
 
-fn hello(words: &[Bytes], session: &mut Session, out: &mut BytesMut) -> Result<(), ErrorText> {
-    let mut protocol = session.protocol;
+fn hello<B: Backend>(
+    words: &[Bytes],
+    session: &mut Session,
+    shared: &Shared<B>,
+    out: &mut BytesMut,
+) -> Result<(), ErrorText> {
+    let mut protocol = session.protocol();
     let mut name = None;
     if let Some(version) = words.get(1) {
         protocol = match parse_integer(version) {
@@ -146,8 +187,8 @@ fn hello(words: &[Bytes], session: &mut Session, out: &mut BytesMut) -> Result<(
         let mut options = &words[2..];
         while let Some(option) = options.first() {
             options = match options {
-                [_, user, _, rest @ ..] if option.eq_ignore_ascii_case(b"AUTH") => {
-                    check_user(user)?;
+                [_, user, password, rest @ ..] if option.eq_ignore_ascii_case(b"AUTH") => {
+                    admit(user, password, session, shared)?;
                     rest
                 }
                 [_, new_name, rest @ ..] if option.eq_ignore_ascii_case(b"SETNAME") => {
@@ -162,10 +203,14 @@ fn hello(words: &[Bytes], session: &mut Session, out: &mut BytesMut) -> Result<(
             };
         }
     }
-    session.protocol = protocol;
-    if let Some(name) = name {
-        session.name = name;
+    if !session.admitted {
+        return Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+            .into());
     }
+    session.client.protocol = protocol;
+    session.client.name = name.unwrap_or_else(|| std::mem::take(&mut session.client.name));
+    shared.clients.publish(&session.client);
     // redis-cli wants the keys, and the value of `version`, to be byte strings.
     let mut writer = writer(out, session);
     writer.map(7);
@@ -178,7 +223,7 @@ fn hello(words: &[Bytes], session: &mut Session, out: &mut BytesMut) -> Result<(
     writer.bulk(b"proto");
     writer.int(if protocol == Protocol::Resp3 { 3 } else { 2 });
     writer.bulk(b"id");
-    writer.int(session.id.cast_signed());
+    writer.int(session.client.id.cast_signed());
     text(&mut writer, "mode", "standalone");
     text(&mut writer, "role", "master");
     writer.bulk(b"modules");
@@ -214,7 +259,9 @@ fn config<B: Backend>(words: &[Bytes], shared: &Shared<B>, writer: &mut Writer<'
     ];
     let wanted: Vec<_> = known
         .iter()
-        .filter(|(name, _)| patterns.iter().any(|pattern| matches(pattern, name.as_bytes())))
+        .filter(|(name, _)| {
+            patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+        })
         .collect();
     writer.map(wanted.len());
     for (name, value) in wanted {
@@ -224,23 +271,30 @@ fn config<B: Backend>(words: &[Bytes], shared: &Shared<B>, writer: &mut Writer<'
     Ok(())
 }
 
-/// Patterns with `*` and `?`. The work is bounded by the length of the pattern times that of the name.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    // reached[i]: the pattern so far can match the first i bytes of the name.
-    let mut reached = vec![false; name.len() + 1];
-    reached[0] = true;
-    for byte in pattern {
-        if *byte == b'*' {
-            let first = reached.iter().position(|reached| *reached).unwrap_or(reached.len());
-            reached[first..].fill(true);
-        } else {
-            for at in (0..name.len()).rev() {
-                reached[at + 1] = reached[at] && (*byte == b'?' || byte.eq_ignore_ascii_case(&name[at]));
-            }
-            reached[0] = false;
+/// `READONLY`, `READWRITE` and `VSR.READ`.
+fn read(words: &[Bytes], session: &mut Session, out: &mut BytesMut) -> Result<(), ErrorText> {
+    let mode = |word: &[u8]| match word.to_ascii_uppercase().as_slice() {
+        b"READONLY" | b"STALE" => Ok(Freshness::Stale),
+        b"READWRITE" | b"LINEARIZABLE" => Ok(Freshness::Linearizable),
+        _ => Err("ERR syntax error"),
+    };
+    match words {
+        [name] if name.eq_ignore_ascii_case(b"VSR.READ") => {
+            let mut writer = writer(out, session);
+            writer.array(2);
+            writer.bulk(match session.freshness {
+                Freshness::Linearizable => b"linearizable",
+                Freshness::Stale => b"stale",
+            });
+            writer.int(session.read_op.cast_signed());
         }
+        [word] | [_, word] => {
+            session.freshness = mode(word)?;
+            writer(out, session).simple("OK");
+        }
+        _ => return Err(wrong_arity("vsr.read")),
     }
-    reached[name.len()]
+    Ok(())
 }
 
 fn status<B: Backend>(shared: &Shared<B>, writer: &mut Writer<'_>) {
@@ -269,21 +323,4 @@ fn time(writer: &mut Writer<'_>) {
     writer.array(2);
     writer.bulk(since.as_secs().to_string().as_bytes());
     writer.bulk(since.subsec_micros().to_string().as_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, fits) in
-            [("save", true), ("SAVE", true), ("*", true), ("s*e", true), ("?ave", true), ("**a*", true)]
-        {
-            assert_eq!(matches(pattern.as_bytes(), b"save"), fits, "{pattern}");
-        }
-        for pattern in ["", "sav", "saves", "?", "a*", "*a"] {
-            assert!(!matches(pattern.as_bytes(), b"save"), "{pattern}");
-        }
-    }
 }

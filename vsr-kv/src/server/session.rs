@@ -1,45 +1,84 @@
 //! What a connection remembers between commands.
 
-use crate::resp::Protocol;
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+use super::{
+    Freshness,
+    clients::{Client, Clients, Registered},
+    transaction::Transaction,
 };
-
-static LAST_ID: AtomicU64 = AtomicU64::new(0);
+use crate::resp::Protocol;
+use crate::store::Version;
+use bytes::Bytes;
+use std::net::SocketAddr;
 
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Never given twice in this process.
-    pub(super) id: u64,
-    pub(super) peer: SocketAddr,
-    pub(super) since: Instant,
-    pub(super) protocol: Protocol,
-    pub(super) name: String,
-    pub(super) library: String,
-    pub(super) library_version: String,
+    /// What others may know of it.
+    pub(super) client: Client,
+    /// Whether it may be served: it knows the password, or there is none.
+    pub(super) admitted: bool,
+    /// What its reads are.
+    pub(super) freshness: Freshness,
+    /// The op that its last read beside the log reflected.
+    pub(super) read_op: u64,
+    /// `CLIENT REPLY`: whether later commands are answered.
+    pub(super) replies: Replies,
+    /// The command that is just executed is not answered.
+    pub(super) muted: bool,
+    /// Between `MULTI` and `EXEC`.
+    pub(super) transaction: Option<Transaction>,
+    /// What must not change before the next transaction.
+    pub(super) watched: Vec<(Bytes, Version)>,
     /// Nothing more is read; the connection ends when all replies are out.
     pub(super) ends: bool,
+    _place: Registered,
+}
+
+/// Which commands are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replies {
+    On,
+    Off,
+    /// All but the next.
+    SkipNext,
 }
 
 impl Session {
-    pub(super) fn new(peer: SocketAddr) -> Self {
+    pub(super) fn new(peer: SocketAddr, clients: &Clients, admitted: bool) -> Self {
+        let (place, client) = clients.register(peer);
         Self {
-            id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
-            peer,
-            since: Instant::now(),
-            protocol: Protocol::default(),
-            name: String::new(),
-            library: String::new(),
-            library_version: String::new(),
+            client,
+            admitted,
+            freshness: Freshness::Linearizable,
+            read_op: 0,
+            replies: Replies::On,
+            muted: false,
+            transaction: None,
+            watched: Vec::new(),
             ends: false,
+            _place: place,
         }
     }
 
+    pub(super) fn protocol(&self) -> Protocol {
+        self.client.protocol
+    }
+
     /// As `RESET` wants it. The library stays: it is still the one that speaks.
-    pub(super) fn reset(&mut self) {
-        self.protocol = Protocol::default();
-        self.name.clear();
+    pub(super) fn reset(&mut self, admitted: bool) {
+        self.client.protocol = Protocol::default();
+        self.client.name.clear();
+        self.admitted = admitted;
+        self.freshness = Freshness::Linearizable;
+        (self.replies, self.muted) = (Replies::On, false);
+        self.transaction = None;
+        self.watched.clear();
+    }
+
+    /// A command begins: whether it is answered.
+    pub(super) fn begin(&mut self) {
+        self.muted = self.replies != Replies::On;
+        if self.replies == Replies::SkipNext {
+            self.replies = Replies::On;
+        }
     }
 }

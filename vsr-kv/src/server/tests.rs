@@ -1,6 +1,10 @@
 //! The front-end over real sockets, before a store of its own that can be told to answer late, or not at all.
 
+mod auth;
+mod clients;
 mod fake;
+mod reads;
+mod transactions;
 
 use super::*;
 use fake::{Fake, start, start_with};
@@ -9,7 +13,7 @@ use fake::{Fake, start, start_with};
 async fn replies_keep_the_order_of_the_requests_whoever_answers() {
     let fake = Fake::default();
     let mut peer = start(&fake).await.connect().await;
-    peer.send("GET held\r\nPING\r\nSET k v\r\nNOPE\r\nGET k\r\nHELLO 3\r\nGET missing\r\n").await;
+    peer.send("INCR held\r\nPING\r\nSET k v\r\nNOPE\r\nGET k\r\nHELLO 3\r\nGET missing\r\n").await;
     fake.release().await;
     peer.expect(
         "$-1\r\n+PONG\r\n+OK\r\n-ERR unknown command 'NOPE', with args beginning with: \r\n$1\r\nv\r\n%7\r\n",
@@ -23,7 +27,7 @@ async fn replies_keep_the_order_of_the_requests_whoever_answers() {
 async fn a_reply_has_the_protocol_of_its_request() {
     let fake = Fake::default();
     let mut peer = start(&fake).await.connect().await;
-    peer.send("GET held\r\nHELLO 3\r\n").await;
+    peer.send("INCR held\r\nHELLO 3\r\n").await;
     fake.release().await;
     peer.expect("$-1\r\n%7\r\n").await;
 }
@@ -101,7 +105,7 @@ async fn what_connections_answer_themselves() {
 async fn orders_for_the_group_wait_for_earlier_commands_and_need_dev_mode() {
     let fake = Fake::default();
     let mut peer = start(&fake).await.connect().await;
-    peer.send("GET held\r\nVSR.HEAL\r\n").await;
+    peer.send("INCR held\r\nVSR.HEAL\r\n").await;
     // Both were in one read, so the order was seen too.
     fake.wait_until_held().await;
     assert_eq!(fake.orders(), []);
@@ -193,7 +197,7 @@ async fn a_client_that_takes_no_replies_is_not_read_any_more() {
     let fake = Fake::default();
     let settings = Settings { pipeline_max: 4, ..Settings::default() };
     let mut peer = start_with(&fake, settings).await.connect().await;
-    peer.send(&format!("GET held\r\n{}", "INCR n\r\n".repeat(20))).await;
+    peer.send(&format!("INCR held\r\n{}", "INCR n\r\n".repeat(20))).await;
     fake.wait_until_executed(3).await;
     // The fifth command has no place before the first reply is out.
     assert_eq!(fake.executed(), 3);
@@ -207,7 +211,7 @@ async fn a_client_of_large_replies_has_fewer_requests_under_way() {
     let fake = Fake::default();
     let settings = Settings { pending_bytes_max: 1 << 20, ..Settings::default() };
     let mut peer = start_with(&fake, settings).await.connect().await;
-    let twenty = format!("GET held\r\n{}", "INCR n\r\n".repeat(20));
+    let twenty = format!("INCR held\r\n{}", "INCR n\r\n".repeat(20));
     peer.send(&twenty).await;
     fake.wait_until_executed(20).await;
     fake.release().await;
@@ -242,7 +246,7 @@ async fn a_shutdown_answers_what_was_read() {
     let fake = Fake::default();
     let server = start(&fake).await;
     let mut peer = server.connect().await;
-    peer.send("INCR n\r\nGET held\r\n").await;
+    peer.send("INCR n\r\nINCR held\r\n").await;
     peer.expect(":1\r\n").await;
     fake.wait_until_held().await;
     server.order_to_stop();

@@ -6,11 +6,26 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use vsr_actor::vsr_core::checksum;
 
 /// With two million keys a shard has about 120: copied in a few microseconds. All together are pointers of 128 KiB.
-const SHARDS: usize = 1 << 14;
+pub(super) const SHARDS: usize = 1 << 14;
 
-type Shard = BTreeMap<Bytes, Bytes>;
+/// What is under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) value: Bytes,
+    /// When it ends, in milliseconds since 1970 by the log's time.
+    pub(super) expires: Option<u64>,
+    /// The op that changed it last.
+    pub(super) changed: u64,
+}
 
-/// Byte strings by byte strings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Shard {
+    pub(super) entries: BTreeMap<Bytes, Entry>,
+    /// The latest change of a key that is gone: see [`Version`](super::Version).
+    pub(super) gone: u64,
+}
+
+/// Entries by byte strings.
 #[derive(Clone)]
 pub(super) struct Map {
     shards: Vec<Arc<Shard>>,
@@ -19,8 +34,7 @@ pub(super) struct Map {
 
 impl Default for Map {
     fn default() -> Self {
-        // All share one empty shard until something is written.
-        Self { shards: vec![Arc::default(); SHARDS], len: 0 }
+        Self::emptied(0)
     }
 }
 
@@ -30,54 +44,69 @@ pub(super) fn shard_of(key: &[u8]) -> usize {
 }
 
 impl Map {
+    /// A map whose last keys went with the op `gone`.
+    pub(super) fn emptied(gone: u64) -> Self {
+        // All share one empty shard until something is written.
+        let shard = Arc::new(Shard { entries: BTreeMap::new(), gone });
+        Self { shards: vec![shard; SHARDS], len: 0 }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        self.shards[shard_of(key)].get(key)
-    }
-
-    pub(super) fn contains_key(&self, key: &[u8]) -> bool {
-        self.get(key).is_some()
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.shards[shard_of(key)].entries.get(key)
     }
 
     /// Looks before it asks for the right to write, so that no shard is copied for nothing.
-    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Bytes> {
+    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
         let shard = &mut self.shards[shard_of(key)];
-        if !shard.contains_key(key) {
+        if !shard.entries.contains_key(key) {
             return None;
         }
-        Arc::make_mut(shard).get_mut(key)
+        Arc::make_mut(shard).entries.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: Bytes, value: Bytes) {
+    pub(super) fn insert(&mut self, key: Bytes, entry: Entry) {
         let shard = Arc::make_mut(&mut self.shards[shard_of(&key)]);
-        self.len += usize::from(shard.insert(key, value).is_none());
+        self.len += usize::from(shard.entries.insert(key, entry).is_none());
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let shard = &mut self.shards[shard_of(key)];
-        if !shard.contains_key(key) {
+        if !shard.entries.contains_key(key) {
             return None;
         }
         self.len -= 1;
-        Arc::make_mut(shard).remove(key)
+        Arc::make_mut(shard).entries.remove(key)
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// The latest change of a key that is gone from the shard of `key`.
+    pub(super) fn gone(&self, key: &[u8]) -> u64 {
+        self.shards[shard_of(key)].gone
+    }
+
+    /// A key of this shard is gone, and `changed` was its last change.
+    pub(super) fn note_gone(&mut self, shard: usize, changed: u64) {
+        if self.shards[shard].gone < changed {
+            Arc::make_mut(&mut self.shards[shard]).gone = changed;
+        }
+    }
+
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().map(Arc::as_ref)
     }
 
     /// All of it, shard by shard, in the order of the keys within each.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        self.shards.iter().flat_map(|shard| shard.iter())
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+        self.shards().flat_map(|shard| shard.entries.iter())
     }
 }
 
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        self.len == other.len && self.shards().eq(other.shards())
     }
 }
 
@@ -95,33 +124,36 @@ mod tests {
         number.to_string().into()
     }
 
+    fn entry(number: usize) -> Entry {
+        Entry { value: b(number), expires: None, changed: 1 }
+    }
+
     #[test]
     fn it_is_a_map_with_a_length() {
         let mut map = Map::default();
         for number in 0..1000 {
-            map.insert(b(number), b(number * 2));
-            map.insert(b(number), b(number * 3));
+            map.insert(b(number), entry(number * 2));
+            map.insert(b(number), entry(number * 3));
         }
-        assert_eq!((map.len(), map.get(b"7")), (1000, Some(&b(21))));
-        assert_eq!((map.remove(b"7"), map.remove(b"7")), (Some(b(21)), None));
-        assert!(!map.contains_key(b"7") && map.get_mut(b"7").is_none());
-        *map.get_mut(b"8").expect("it is there") = b(1);
-        assert_eq!((map.len(), map.get(b"8"), map.iter().count()), (999, Some(&b(1)), 999));
-        map.clear();
-        assert_eq!((map.len(), map.iter().count()), (0, 0));
+        assert_eq!((map.len(), map.get(b"7")), (1000, Some(&entry(21))));
+        assert_eq!((map.remove(b"7"), map.remove(b"7")), (Some(entry(21)), None));
+        assert!(map.get(b"7").is_none() && map.get_mut(b"7").is_none());
+        *map.get_mut(b"8").expect("it is there") = entry(1);
+        assert_eq!((map.len(), map.get(b"8"), map.iter().count()), (999, Some(&entry(1)), 999));
     }
 
     #[test]
     fn a_write_after_a_copy_copies_one_shard_and_a_miss_none() {
         let mut map = Map::default();
-        (0..100_000).for_each(|number| map.insert(b(number), b(number)));
+        (0..100_000).for_each(|number| map.insert(b(number), entry(number)));
         let copy = map.clone();
         let own = |map: &Map| map.shards.iter().zip(&copy.shards).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
         assert!(map.remove(b"nobody").is_none() && map.get_mut(b"nobody").is_none());
+        map.note_gone(3, 0);
         assert_eq!(own(&map), 0);
-        map.insert(b(7), b(8));
+        map.insert(b(7), entry(8));
         assert_eq!(own(&map), 1);
         map.remove(b"7");
-        assert_eq!((own(&map), copy.get(b"7"), copy.len(), map.len()), (1, Some(&b(7)), 100_000, 99_999));
+        assert_eq!((own(&map), copy.get(b"7"), copy.len(), map.len()), (1, Some(&entry(7)), 100_000, 99_999));
     }
 }

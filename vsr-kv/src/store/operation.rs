@@ -1,8 +1,9 @@
-//! What a client can ask of the store, and the bytes by which it travels through the log.
+//! What a client can ask of the store.
 
-use super::wire::{Reader, put_bytes, put_number, put_signed};
+mod codec;
+
+use super::Version;
 use bytes::Bytes;
-use vsr_actor::{Payload, PayloadError};
 
 /// When a `SET` takes place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,54 @@ pub enum Condition {
     Missing,
     /// Only if the key is there (`XX`).
     Present,
+}
+
+/// A point in time, as a client gives it, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So long after the timestamp of the operation.
+    In(i64),
+    /// Since 1970.
+    At(i64),
+}
+
+/// What becomes of the time a key has to live when it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// The key stays until it is removed.
+    #[default]
+    Clear,
+    /// As before (`KEEPTTL`); a new key stays.
+    Keep,
+    /// The key ends then (`EX`, `PX`, `EXAT`, `PXAT`).
+    At(When),
+}
+
+/// When an `EXPIRE` takes place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExpiryCondition {
+    /// Always.
+    #[default]
+    Always,
+    /// Only if the key has no deadline (`NX`).
+    Missing,
+    /// Only if it has one (`XX`).
+    Present,
+    /// Only if the new one is later (`GT`, with or without `XX`).
+    Later,
+    /// Only if the new one is sooner, or the first (`LT`).
+    Sooner,
+    /// Only if it has one, and the new one is sooner (`XX LT`).
+    PresentAndSooner,
+}
+
+/// In what a client wants a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Rounded, as Redis does.
+    Seconds,
+    /// As it is.
+    Milliseconds,
 }
 
 /// One operation of the log. Commands that differ only in their spelling share one (`INCR` is `Add` of 1).
@@ -34,6 +83,8 @@ pub enum Operation {
         condition: Condition,
         /// Whether the old value is the reply (`GET`).
         get: bool,
+        /// How long the key lives.
+        expiry: Expiry,
     },
     /// `SETNX`: 1 if set, 0 if the key was there.
     SetIfMissing {
@@ -104,28 +155,70 @@ pub enum Operation {
         /// The value it gets.
         new: Bytes,
     },
+    /// `GETEX`: the value, and another time to live.
+    GetExpire {
+        /// Which key.
+        key: Bytes,
+        /// How long it lives from now on.
+        expiry: Expiry,
+    },
+    /// `EXPIRE` and its kind: 1 if the deadline was set, 0 if not.
+    Expire {
+        /// Which key.
+        key: Bytes,
+        /// When it ends; a time that has come removes it at once.
+        when: When,
+        /// When to do it.
+        condition: ExpiryCondition,
+    },
+    /// `PERSIST`: 1 if the key had a deadline.
+    Persist {
+        /// Which key.
+        key: Bytes,
+    },
+    /// `TTL` and `PTTL`.
+    TimeToLive {
+        /// Which key.
+        key: Bytes,
+        /// In what.
+        unit: TimeUnit,
+    },
+    /// `EXPIRETIME` and `PEXPIRETIME`.
+    ExpiryTime {
+        /// Which key.
+        key: Bytes,
+        /// In what.
+        unit: TimeUnit,
+    },
+    /// `KEYS`.
+    Keys {
+        /// What they look like.
+        pattern: Bytes,
+    },
+    /// `SCAN`.
+    Scan {
+        /// Where to go on; 0: at the beginning.
+        cursor: u64,
+        /// About how many keys to look at.
+        count: u64,
+        /// What they look like; nothing: anything.
+        pattern: Option<Bytes>,
+        /// Whether keys of byte strings are wanted: there are no others.
+        strings: bool,
+    },
+    /// `RANDOMKEY`.
+    RandomKey {
+        /// Drawn by whoever asks, so that every replica finds the same.
+        seed: u64,
+    },
+    /// `EXEC`: all replies in their order; or [`Aborted`](super::Reply::Aborted), and nothing is done, if a watched key has changed.
+    Transaction {
+        /// The keys that must be as they were.
+        watched: Vec<(Bytes, Version)>,
+        /// What to do. A transaction within is refused.
+        commands: Vec<Operation>,
+    },
 }
-
-// The tags are part of every log: never give one a second meaning.
-const GET: u8 = 1;
-const SET: u8 = 2;
-const SET_IF_MISSING: u8 = 3;
-const GET_DELETE: u8 = 4;
-const GET_MANY: u8 = 5;
-const SET_MANY: u8 = 6;
-const DELETE: u8 = 7;
-const EXISTS: u8 = 8;
-const LENGTH: u8 = 9;
-const APPEND: u8 = 10;
-const ADD: u8 = 11;
-const TYPE: u8 = 12;
-const SIZE: u8 = 13;
-const FLUSH: u8 = 14;
-const COMPARE_AND_SET: u8 = 15;
-
-const FLAG_MISSING: u8 = 1;
-const FLAG_PRESENT: u8 = 2;
-const FLAG_GET: u8 = 4;
 
 impl Operation {
     /// About how many bytes it takes in the log.
@@ -145,178 +238,62 @@ impl Operation {
             }
             Self::Exists { keys } => all(keys),
             Self::CompareAndSet { key, old, new } => key.len() + old.len() + new.len(),
-            Self::Size | Self::Flush => 0,
+            Self::Size | Self::Flush | Self::RandomKey { .. } => 0,
+            Self::GetExpire { key, .. }
+            | Self::Expire { key, .. }
+            | Self::Persist { key }
+            | Self::TimeToLive { key, .. }
+            | Self::ExpiryTime { key, .. } => key.len(),
+            Self::Keys { pattern } => pattern.len(),
+            Self::Scan { pattern, .. } => pattern.as_ref().map_or(0, Bytes::len) + 16,
+            Self::Transaction { watched, commands } => {
+                let keys: usize = watched.iter().map(|(key, _)| key.len() + 15).sum();
+                keys + commands.iter().map(Self::size).sum::<usize>()
+            }
         };
-        parts + 16
+        parts + 32
     }
-}
 
-fn put_list(into: &mut Vec<u8>, list: &[Bytes]) {
-    put_number(into, list.len() as u64);
-    for bytes in list {
-        put_bytes(into, bytes);
-    }
-}
-
-impl Payload for Operation {
-    fn encode(&self, into: &mut Vec<u8>) {
+    /// Whether it changes nothing and needs no time but that of the last operation: then it can be answered beside the log.
+    ///
+    /// How long a key has still to live is such a question of time: beside the log it would not pass while nothing happens.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
         match self {
-            Self::Get { key } => put_key(into, GET, key),
-            Self::Set { key, value, condition, get } => {
-                put_key(into, SET, key);
-                let condition = match condition {
-                    Condition::Always => 0,
-                    Condition::Missing => FLAG_MISSING,
-                    Condition::Present => FLAG_PRESENT,
-                };
-                into.push(condition | if *get { FLAG_GET } else { 0 });
-                put_bytes(into, value);
-            }
-            Self::SetIfMissing { key, value } => {
-                put_key(into, SET_IF_MISSING, key);
-                put_bytes(into, value);
-            }
-            Self::GetDelete { key } => put_key(into, GET_DELETE, key),
-            Self::GetMany { keys } => {
-                into.push(GET_MANY);
-                put_list(into, keys);
-            }
-            Self::SetMany { pairs } => {
-                into.push(SET_MANY);
-                put_list(into, pairs);
-            }
-            Self::Delete { keys } => {
-                into.push(DELETE);
-                put_list(into, keys);
-            }
-            Self::Exists { keys } => {
-                into.push(EXISTS);
-                put_list(into, keys);
-            }
-            Self::Length { key } => put_key(into, LENGTH, key),
-            Self::Append { key, value } => {
-                put_key(into, APPEND, key);
-                put_bytes(into, value);
-            }
-            Self::Add { key, delta } => {
-                put_key(into, ADD, key);
-                put_signed(into, *delta);
-            }
-            Self::Type { key } => put_key(into, TYPE, key),
-            Self::Size => into.push(SIZE),
-            Self::Flush => into.push(FLUSH),
-            Self::CompareAndSet { key, old, new } => {
-                put_key(into, COMPARE_AND_SET, key);
-                put_bytes(into, old);
-                put_bytes(into, new);
-            }
+            Self::Get { .. }
+            | Self::GetMany { .. }
+            | Self::Exists { .. }
+            | Self::Length { .. }
+            | Self::Type { .. }
+            | Self::Size
+            | Self::ExpiryTime { .. }
+            | Self::Keys { .. }
+            | Self::Scan { .. }
+            | Self::RandomKey { .. } => true,
+            Self::Set { .. }
+            | Self::SetIfMissing { .. }
+            | Self::GetDelete { .. }
+            | Self::SetMany { .. }
+            | Self::Delete { .. }
+            | Self::Append { .. }
+            | Self::Add { .. }
+            | Self::Flush
+            | Self::CompareAndSet { .. }
+            | Self::GetExpire { .. }
+            | Self::Expire { .. }
+            | Self::Persist { .. }
+            | Self::TimeToLive { .. }
+            | Self::Transaction { .. } => false,
         }
     }
 
-    fn decode(from: Bytes) -> Result<Self, PayloadError> {
-        let mut reader = Reader::new(from, "operation of the store");
-        let operation = match reader.byte()? {
-            GET => Self::Get { key: reader.bytes()? },
-            SET => {
-                let key = reader.bytes()?;
-                let flags = reader.byte()?;
-                let condition = match flags & !FLAG_GET {
-                    0 => Condition::Always,
-                    FLAG_MISSING => Condition::Missing,
-                    FLAG_PRESENT => Condition::Present,
-                    _ => return Err(reader.wrong(format!("SET with unknown flags {flags}"))),
-                };
-                Self::Set { key, value: reader.bytes()?, condition, get: flags & FLAG_GET != 0 }
+    /// The key whose value is the reply of something that changes it.
+    pub(super) fn returns_value_of(&self) -> Option<&Bytes> {
+        match self {
+            Self::Set { key, get: true, .. } | Self::GetDelete { key } | Self::GetExpire { key, .. } => {
+                Some(key)
             }
-            SET_IF_MISSING => Self::SetIfMissing { key: reader.bytes()?, value: reader.bytes()? },
-            GET_DELETE => Self::GetDelete { key: reader.bytes()? },
-            GET_MANY => Self::GetMany { keys: reader.list()? },
-            SET_MANY => {
-                let pairs = reader.list()?;
-                if pairs.len() % 2 != 0 {
-                    return Err(reader.wrong("a key has no value"));
-                }
-                Self::SetMany { pairs }
-            }
-            DELETE => Self::Delete { keys: reader.list()? },
-            EXISTS => Self::Exists { keys: reader.list()? },
-            LENGTH => Self::Length { key: reader.bytes()? },
-            APPEND => Self::Append { key: reader.bytes()?, value: reader.bytes()? },
-            ADD => Self::Add { key: reader.bytes()?, delta: reader.signed()? },
-            TYPE => Self::Type { key: reader.bytes()? },
-            SIZE => Self::Size,
-            FLUSH => Self::Flush,
-            COMPARE_AND_SET => {
-                Self::CompareAndSet { key: reader.bytes()?, old: reader.bytes()?, new: reader.bytes()? }
-            }
-            tag => return Err(reader.wrong(format!("no operation has the tag {tag}"))),
-        };
-        reader.end()?;
-        Ok(operation)
-    }
-}
-
-fn put_key(into: &mut Vec<u8>, tag: u8, key: &[u8]) {
-    into.push(tag);
-    put_bytes(into, key);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn b(text: &'static str) -> Bytes {
-        Bytes::from_static(text.as_bytes())
-    }
-
-    fn one_of_each() -> Vec<Operation> {
-        let list = || vec![b("a"), b(""), b("c"), b("d")];
-        vec![
-            Operation::Get { key: b("k") },
-            Operation::Set { key: b("k"), value: b("v"), condition: Condition::Missing, get: true },
-            Operation::Set { key: b("k"), value: b(""), condition: Condition::Present, get: false },
-            Operation::SetIfMissing { key: b("k"), value: b("v") },
-            Operation::GetDelete { key: b("k") },
-            Operation::GetMany { keys: list() },
-            Operation::SetMany { pairs: list() },
-            Operation::Delete { keys: list() },
-            Operation::Exists { keys: list() },
-            Operation::Length { key: b("k") },
-            Operation::Append { key: b("k"), value: b("v") },
-            Operation::Add { key: b("k"), delta: i64::MIN },
-            Operation::Type { key: b("k") },
-            Operation::Size,
-            Operation::Flush,
-            Operation::CompareAndSet { key: b("k"), old: b("o"), new: b("n") },
-        ]
-    }
-
-    #[test]
-    fn operations_come_back_and_no_part_of_one_passes_for_another() {
-        for operation in one_of_each() {
-            let mut bytes = Vec::new();
-            operation.encode(&mut bytes);
-            assert!(bytes.len() <= operation.size());
-            assert_eq!(Operation::decode(bytes.clone().into()).as_ref(), Ok(&operation));
-            for end in 0..bytes.len() {
-                assert!(
-                    Operation::decode(Bytes::copy_from_slice(&bytes[..end])).is_err(),
-                    "{operation:?} cut at {end}"
-                );
-            }
-            bytes.push(0);
-            assert!(Operation::decode(bytes.into()).is_err());
+            _ => None,
         }
-    }
-
-    #[test]
-    fn the_bytes_of_the_log_do_not_change() {
-        let mut bytes = Vec::new();
-        Operation::Set { key: b("k"), value: b("vv"), condition: Condition::Missing, get: true }
-            .encode(&mut bytes);
-        assert_eq!(bytes, [2, 1, b'k', 5, 2, b'v', b'v']);
-        bytes.clear();
-        Operation::Add { key: b("n"), delta: -1 }.encode(&mut bytes);
-        assert_eq!(bytes, [11, 1, b'n', 1]);
     }
 }

@@ -19,6 +19,17 @@ pub enum Reply {
     Array(Vec<Option<Bytes>>),
     /// The name of the type of a key.
     Type(Type),
+    /// Keys, and where to go on; 0: that was all.
+    Scanned {
+        /// For the next call.
+        cursor: u64,
+        /// Some of the keys, in no order.
+        keys: Vec<Bytes>,
+    },
+    /// The replies of a transaction.
+    Many(Vec<Reply>),
+    /// A transaction that was not executed: a watched key has changed.
+    Aborted,
     /// Refused; the state is as it was.
     Error(StoreError),
 }
@@ -39,7 +50,20 @@ impl Reply {
         match self {
             Self::Bulk(bytes) => bytes.len(),
             Self::Array(values) => values.iter().flatten().map(Bytes::len).sum(),
-            Self::Ok | Self::Nil | Self::Int(_) | Self::Type(_) | Self::Error(_) => 0,
+            Self::Scanned { keys, .. } => keys.iter().map(Bytes::len).sum(),
+            Self::Many(replies) => replies.iter().map(Self::size).sum(),
+            Self::Ok | Self::Nil | Self::Int(_) | Self::Type(_) | Self::Aborted | Self::Error(_) => 0,
+        }
+    }
+
+    /// How many values are in it.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Self::Bulk(_) => 1,
+            Self::Array(values) => values.len(),
+            Self::Scanned { keys, .. } => keys.len() + 1,
+            Self::Many(replies) => replies.iter().map(Self::parts).sum(),
+            Self::Ok | Self::Nil | Self::Int(_) | Self::Type(_) | Self::Aborted | Self::Error(_) => 0,
         }
     }
 }
@@ -73,6 +97,15 @@ pub enum StoreError {
         super::REPLY_BYTES_MAX
     )]
     ReplyTooLarge,
+    /// There are too many keys to be listed at once.
+    #[error("ERR there are too many keys for one reply, go through them with SCAN")]
+    TooManyKeys,
+    /// A transaction was put into a transaction.
+    #[error("ERR MULTI calls can not be nested")]
+    Nested,
+    /// A change was asked for beside the log.
+    #[error("ERR this changes the store, and cannot be asked beside the log")]
+    NotARead,
 }
 
 const OK: u8 = 1;
@@ -86,6 +119,12 @@ const NOT_AN_INTEGER: u8 = 8;
 const OVERFLOW: u8 = 9;
 const VALUE_TOO_LONG: u8 = 10;
 const REPLY_TOO_LARGE: u8 = 11;
+const SCANNED: u8 = 12;
+const MANY: u8 = 13;
+const ABORTED: u8 = 14;
+const TOO_MANY_KEYS: u8 = 15;
+const NESTED: u8 = 16;
+const NOT_A_READ: u8 = 17;
 
 impl Payload for Reply {
     fn encode(&self, into: &mut Vec<u8>) {
@@ -119,6 +158,26 @@ impl Payload for Reply {
             Self::Error(StoreError::Overflow) => into.push(OVERFLOW),
             Self::Error(StoreError::ValueTooLong) => into.push(VALUE_TOO_LONG),
             Self::Error(StoreError::ReplyTooLarge) => into.push(REPLY_TOO_LARGE),
+            Self::Error(StoreError::TooManyKeys) => into.push(TOO_MANY_KEYS),
+            Self::Error(StoreError::Nested) => into.push(NESTED),
+            Self::Error(StoreError::NotARead) => into.push(NOT_A_READ),
+            Self::Scanned { cursor, keys } => {
+                into.push(SCANNED);
+                put_number(into, *cursor);
+                put_number(into, keys.len() as u64);
+                keys.iter().for_each(|key| put_bytes(into, key));
+            }
+            Self::Many(replies) => {
+                into.push(MANY);
+                put_number(into, replies.len() as u64);
+                let mut bytes = Vec::new();
+                for reply in replies {
+                    bytes.clear();
+                    reply.encode(&mut bytes);
+                    put_bytes(into, &bytes);
+                }
+            }
+            Self::Aborted => into.push(ABORTED),
         }
     }
 
@@ -147,6 +206,22 @@ impl Payload for Reply {
             OVERFLOW => Self::Error(StoreError::Overflow),
             VALUE_TOO_LONG => Self::Error(StoreError::ValueTooLong),
             REPLY_TOO_LARGE => Self::Error(StoreError::ReplyTooLarge),
+            TOO_MANY_KEYS => Self::Error(StoreError::TooManyKeys),
+            NESTED => Self::Error(StoreError::Nested),
+            NOT_A_READ => Self::Error(StoreError::NotARead),
+            SCANNED => Self::Scanned { cursor: reader.number()?, keys: reader.list()? },
+            MANY => {
+                let mut replies = Vec::new();
+                for _ in 0..reader.count()? {
+                    let bytes = reader.bytes()?;
+                    if bytes.first() == Some(&MANY) {
+                        return Err(reader.wrong("replies of a transaction within those of another"));
+                    }
+                    replies.push(Self::decode(bytes)?);
+                }
+                Self::Many(replies)
+            }
+            ABORTED => Self::Aborted,
             tag => return Err(reader.wrong(format!("no reply has the tag {tag}"))),
         };
         reader.end()?;
@@ -173,6 +248,12 @@ mod tests {
             Reply::Error(StoreError::Overflow),
             Reply::Error(StoreError::ValueTooLong),
             Reply::Error(StoreError::ReplyTooLarge),
+            Reply::Error(StoreError::TooManyKeys),
+            Reply::Error(StoreError::Nested),
+            Reply::Error(StoreError::NotARead),
+            Reply::Scanned { cursor: u64::MAX, keys: vec![Bytes::from_static(b"k")] },
+            Reply::Many(vec![Reply::Ok, Reply::Int(5)]),
+            Reply::Aborted,
         ] {
             let mut bytes = Vec::new();
             reply.encode(&mut bytes);

@@ -109,11 +109,15 @@ async fn every_command_reaches_the_store() {
         ("FLUSHDB", "+OK"),
         ("DBSIZE", ":0"),
         ("GETDEL k", "$-1"),
-        ("EXPIRE k 1", "-ERR EXPIRE is not supported yet: keys do not expire in this version"),
-        ("SET k v EX 1", "-ERR SET option EX is not supported yet: keys do not expire in this version"),
+        ("EXPIRE k 1", ":0"),
+        ("SET k v EX 100", "+OK"),
+        ("TTL k", ":100"),
+        ("PERSIST k", ":1"),
+        ("GETSET k w", "$1"),
     ] {
         assert_eq!(peer.ask(request).await, reply, "{request}");
     }
+    assert_eq!(peer.line().await, "v");
     peer.send(b"MSET a 1 b 2\r\nMGET a x b\r\nHELLO 3\r\n").await;
     peer.expect("+OK\r\n*3\r\n$1\r\n1\r\n$-1\r\n$1\r\n2\r\n%7\r\n").await;
     dev.shutdown().await.expect("healthy replicas");

@@ -1,8 +1,8 @@
 //! The replies of a connection that are not out yet, in the order of the requests.
 
-use super::super::error;
-use crate::resp::{Protocol, Writer};
-use crate::store::Reply;
+use super::form::Form;
+use super::reads::{Look, Reads};
+use crate::store::{Operation, Reply};
 use bytes::{Bytes, BytesMut};
 use std::{
     collections::VecDeque,
@@ -14,8 +14,10 @@ use vsr_actor::RequestError;
 
 /// A reply that has its place.
 enum Pending<T> {
-    /// The store will answer. `size`: bytes of the operation, and of the reply as far as one can tell.
-    Ticket { ticket: T, protocol: Protocol, size: usize },
+    /// The store will answer through the log. `size`: bytes of the operation, and of the reply as far as one can tell.
+    Ticket { ticket: T, form: Form, size: usize, writes: bool },
+    /// The store will answer beside the log: the next reply of the reads.
+    Read { form: Form, size: usize },
     /// Answered already, but behind others.
     Done(Bytes),
 }
@@ -23,7 +25,7 @@ enum Pending<T> {
 impl<T> Pending<T> {
     fn size(&self) -> usize {
         match self {
-            Self::Ticket { size, .. } => *size,
+            Self::Ticket { size, .. } | Self::Read { size, .. } => *size,
             Self::Done(bytes) => bytes.len(),
         }
     }
@@ -31,15 +33,19 @@ impl<T> Pending<T> {
 
 /// The first reply, taken off the queue.
 pub(super) enum Answer {
-    /// From the store, for a client that spoke this version when it asked.
-    Store(Result<Reply, RequestError>, Protocol),
+    /// From the store, and how it is written.
+    Store(Result<Reply, RequestError>, Form),
     /// As bytes.
     Done(Bytes),
 }
 
 pub(super) struct Queue<T> {
     pending: VecDeque<Pending<T>>,
+    reads: Reads,
     bytes: usize,
+    /// How many of the pending go through the log, and how many of those change something.
+    tickets: usize,
+    writes: usize,
     /// The largest reply so far: those under way are taken to be as large.
     reply_bytes: usize,
 }
@@ -49,7 +55,14 @@ const REPLY_BYTES: usize = 4 << 10;
 
 impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
     pub(super) fn new() -> Self {
-        Self { pending: VecDeque::new(), bytes: 0, reply_bytes: REPLY_BYTES }
+        Self {
+            pending: VecDeque::new(),
+            reads: Reads::default(),
+            bytes: 0,
+            tickets: 0,
+            writes: 0,
+            reply_bytes: REPLY_BYTES,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -65,8 +78,39 @@ impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
         self.bytes
     }
 
-    pub(super) fn push_ticket(&mut self, ticket: T, protocol: Protocol, size: usize) {
-        self.push(Pending::Ticket { ticket, protocol, size: size + self.reply_bytes });
+    /// Whether something that changes the store is under way.
+    pub(super) fn has_writes(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// Whether a read beside the log is not answered yet.
+    pub(super) fn has_reads(&self) -> bool {
+        !self.reads.is_empty()
+    }
+
+    /// The op that the last read beside the log reflected.
+    pub(super) fn read_op(&self) -> Option<u64> {
+        self.reads.op()
+    }
+
+    pub(super) fn push_ticket(&mut self, ticket: T, form: Form, size: usize, writes: bool) {
+        self.tickets += 1;
+        self.writes += usize::from(writes);
+        self.push(Pending::Ticket { ticket, form, size: size + self.reply_bytes, writes });
+    }
+
+    /// A read beside the log, behind everything that is under way.
+    pub(super) fn push_read(&mut self, operation: Operation, form: Form) {
+        let size = operation.size() + self.reply_bytes;
+        self.reads.gather(operation);
+        self.push(Pending::Read { form, size });
+    }
+
+    /// Begins to read what was gathered, unless something before it is still under way.
+    pub(super) fn start_reads(&mut self, look: impl FnOnce(Vec<Operation>) -> Look) {
+        if self.tickets == 0 {
+            self.reads.start(look);
+        }
     }
 
     pub(super) fn push_done(&mut self, bytes: Bytes) {
@@ -85,12 +129,20 @@ impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
             let size = first.size();
             let answer = match first {
                 Pending::Done(bytes) => Answer::Done(std::mem::take(bytes)),
-                Pending::Ticket { ticket, protocol, .. } => {
+                Pending::Ticket { ticket, form, writes, .. } => {
                     let reply = ready!(Pin::new(ticket).poll(context));
-                    self.reply_bytes = self.reply_bytes.max(reply.as_ref().map_or(0, Reply::size));
-                    Answer::Store(reply, *protocol)
+                    self.tickets -= 1;
+                    self.writes -= usize::from(*writes);
+                    Answer::Store(reply, std::mem::take(form))
+                }
+                Pending::Read { form, .. } => {
+                    let reply = ready!(self.reads.poll_next(context));
+                    Answer::Store(reply, std::mem::take(form))
                 }
             };
+            if let Answer::Store(Ok(reply), _) = &answer {
+                self.reply_bytes = self.reply_bytes.max(reply.size());
+            }
             self.pending.pop_front();
             self.bytes -= size;
             Poll::Ready(answer)
@@ -100,38 +152,19 @@ impl<T: Future<Output = Result<Reply, RequestError>> + Unpin> Queue<T> {
 }
 
 impl Answer {
-    pub(super) fn write(self, out: &mut BytesMut) {
+    /// `loading`: whether the replica of this door is not ready yet.
+    pub(super) fn write(self, out: &mut BytesMut, loading: impl FnOnce() -> bool) {
         match self {
             Self::Done(bytes) => out.extend_from_slice(&bytes),
-            Self::Store(Ok(reply), protocol) => write(&reply, &mut Writer::new(out, protocol)),
-            Self::Store(Err(error), protocol) => Writer::new(out, protocol).error(&error::text(&error)),
+            Self::Store(reply, form) => form.write(reply, out, loading),
         }
-    }
-}
-
-fn write(reply: &Reply, writer: &mut Writer<'_>) {
-    match reply {
-        Reply::Ok => writer.simple("OK"),
-        Reply::Nil => writer.null(),
-        Reply::Int(number) => writer.int(*number),
-        Reply::Bulk(bytes) => writer.bulk(bytes),
-        Reply::Array(values) => {
-            writer.array(values.len());
-            for value in values {
-                match value {
-                    None => writer.null(),
-                    Some(bytes) => writer.bulk(bytes),
-                }
-            }
-        }
-        Reply::Type(kind) => writer.simple(kind.name()),
-        Reply::Error(error) => writer.error(&error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resp::Protocol;
     use std::future::{Ready, ready};
 
     type Instant = Ready<Result<Reply, RequestError>>;
@@ -139,7 +172,7 @@ mod tests {
     /// How many requests of ten bytes fit under a bound; takes their replies, too.
     async fn room(queue: &mut Queue<Instant>, bytes_max: usize) -> usize {
         while queue.bytes() < bytes_max {
-            queue.push_ticket(ready(Ok(Reply::Nil)), Protocol::Resp2, 10);
+            queue.push_ticket(ready(Ok(Reply::Nil)), Form::new(Protocol::Resp2, false), 10, true);
         }
         let count = queue.len();
         while !queue.is_empty() {
@@ -155,8 +188,30 @@ mod tests {
         let mut queue = Queue::new();
         assert_eq!(room(&mut queue, bytes_max).await, bytes_max.div_ceil(REPLY_BYTES + 10));
         let reply = Reply::Bulk(vec![b'v'; reply_bytes].into());
-        queue.push_ticket(ready(Ok(reply)), Protocol::Resp2, 10);
+        queue.push_ticket(ready(Ok(reply)), Form::new(Protocol::Resp2, false), 10, true);
         queue.next().await;
         assert_eq!(room(&mut queue, bytes_max).await, bytes_max.div_ceil(reply_bytes + 10));
+    }
+
+    #[tokio::test]
+    async fn reads_begin_when_nothing_is_under_way_and_answer_in_their_places() {
+        let look = |operations: Vec<Operation>| -> Look {
+            let replies = operations.iter().map(|_| Reply::Int(operations.len() as i64)).collect();
+            Box::pin(async move { Ok((replies, 7)) })
+        };
+        let form = || Form::new(Protocol::Resp2, false);
+        let mut queue = Queue::new();
+        queue.push_ticket(ready(Ok(Reply::Ok)), form(), 10, false);
+        queue.push_read(Operation::Size, form());
+        queue.push_done(Bytes::from_static(b"+PONG"));
+        queue.push_read(Operation::Size, form());
+        queue.start_reads(look);
+        assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Ok), _)));
+        assert!(!queue.has_writes() && queue.has_reads() && queue.read_op().is_none());
+        queue.start_reads(look);
+        assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Int(2)), _)));
+        assert!(matches!(queue.next().await, Answer::Done(_)));
+        assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Int(2)), _)));
+        assert_eq!((queue.bytes(), queue.has_reads(), queue.read_op()), (0, false, Some(7)));
     }
 }

@@ -1,7 +1,7 @@
 //! A store without a group behind the front-end, and a client that speaks in bytes.
 
 use super::super::*;
-use crate::store::{Operation, Reply, Store};
+use crate::store::{Moment, Operation, Reply, Store};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,11 @@ pub(super) struct Fake {
     progress: Arc<Notify>,
     held: Arc<Semaphore>,
     released: Arc<Semaphore>,
+    looks: Arc<Mutex<Vec<Freshness>>>,
     pub(super) dev: bool,
+    /// Whether the group serves no reads.
+    pub(super) refuses_looks: bool,
+    pub(super) state: &'static str,
 }
 
 impl Default for Fake {
@@ -32,7 +36,10 @@ impl Default for Fake {
             progress: Arc::default(),
             held: Arc::new(Semaphore::new(0)),
             released: Arc::new(Semaphore::new(0)),
+            looks: Arc::default(),
             dev: true,
+            refuses_looks: false,
+            state: "normal",
         }
     }
 }
@@ -50,6 +57,11 @@ impl Fake {
 
     pub(super) fn orders(&self) -> Vec<Control> {
         self.orders.lock().expect("no panic").clone()
+    }
+
+    /// What was looked up beside the log.
+    pub(super) fn looks(&self) -> Vec<Freshness> {
+        self.looks.lock().expect("no panic").clone()
     }
 
     /// How many operations were executed, without those that are held.
@@ -95,10 +107,26 @@ impl Backend for Fake {
             }
             _ => {}
         }
-        let reply = self.store.lock().expect("no panic").apply(operation);
+        let op = self.executed() as u64 + 1;
+        let reply = self.store.lock().expect("no panic").apply(Moment { timestamp: 0, op }, &operation);
         self.executed.fetch_add(1, Ordering::SeqCst);
         self.progress.notify_one();
         Ok(Box::pin(async move { Ok(reply) }))
+    }
+
+    fn look<T: Send + 'static>(
+        &self,
+        freshness: Freshness,
+        read: impl Fn(&Store) -> T + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<T, RequestError>> + Send + 'static {
+        self.looks.lock().expect("no panic").push(freshness);
+        let (store, refuses) = (self.store.clone(), self.refuses_looks);
+        async move {
+            if refuses {
+                return Err(RequestError::NoPrimary { waited: Duration::from_secs(1), hint: None });
+            }
+            Ok(read(&store.lock().expect("no panic")))
+        }
     }
 
     fn replica(&self) -> u64 {
@@ -106,7 +134,7 @@ impl Backend for Fake {
     }
 
     fn replicas(&self) -> Vec<ReplicaLine> {
-        let state = "normal".to_owned();
+        let state = self.state.to_owned();
         let progress = Some(Progress { op: 3, commit: 2, applied: 1 });
         vec![ReplicaLine { id: 0, state, view: 7, is_primary: true, progress }]
     }
@@ -188,6 +216,21 @@ impl Peer {
     pub(super) async fn exchange(&mut self, request: &str, reply: &str) {
         self.send(&format!("{request}\r\n")).await;
         self.expect(&format!("{reply}\r\n")).await;
+    }
+
+    pub(super) async fn take(&mut self, length: usize) -> String {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).await.expect("as many bytes");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// The rest of the line.
+    pub(super) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        while !line.ends_with("\r\n") {
+            line += &self.take(1).await;
+        }
+        line.trim_end().to_owned()
     }
 
     pub(super) async fn skip_to(&mut self, mark: &str) {
