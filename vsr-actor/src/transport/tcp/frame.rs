@@ -17,7 +17,7 @@ pub(super) const KEEP_ALIVE: [u8; LENGTH_BYTES] = [0; LENGTH_BYTES];
 
 /// So much is read at once. Frames up to this size are copied out, so that a message that is kept does not keep its neighbours; larger
 /// ones get memory of their own.
-const READ_BYTES: usize = 64 << 10;
+pub(super) const READ_BYTES: usize = 64 << 10;
 
 /// Why a stream of frames cannot be read any further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,12 @@ impl Frames {
 
     fn announced(&self) -> Option<usize> {
         self.read.first_chunk().map(|length| u32::from_le_bytes(*length) as usize)
+    }
+
+    /// How many bytes are set aside for what has not arrived whole.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.read.capacity()
     }
 
     /// The next message that has arrived whole.

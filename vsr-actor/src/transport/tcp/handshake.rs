@@ -55,6 +55,7 @@ enum Packet {
 ///
 /// let refusal = PeerRefusal::Cluster { wanted: ClusterId(1), offered: ClusterId(2) };
 /// assert_eq!(refusal.to_string(), "it belongs to cluster-2, this is cluster-1");
+/// assert_eq!(refusal.name(), "cluster");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]

@@ -12,6 +12,8 @@ mod peer;
 mod queue;
 mod shared;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use book::{AddressBook, AddressError, DnsAddresses, StaticAddresses};
 pub use config::{TcpConfig, TcpConfigError};
@@ -205,8 +207,8 @@ impl Tcp {
     ///
     /// fn complain(tcp: &Tcp) {
     ///     tcp.observe(|event| {
-    ///         if let TransportEvent::Refused { peer, address, reason, .. } = event {
-    ///             eprintln!("{peer:?} at {address}: {reason}");
+    ///         if let TransportEvent::Refused { peer, address, by, reason } = event {
+    ///             eprintln!("{peer:?} at {address}, refused {}: {reason}", by.name());
     ///         }
     ///     });
     /// }
