@@ -20,5 +20,6 @@ mod server;
 mod snapshots;
 mod statuses;
 mod supervisor;
+mod tcp;
 mod ticks;
 mod traces;
