@@ -1,6 +1,6 @@
 //! TCP over real sockets, with a proxy of the test's own in between that can hang.
 
-use super::proxy::Proxy;
+use super::proxy::{Cuts, Proxy};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 use vsr_actor::{Delivery, ReplicaId, StaticAddresses, Tcp, TcpConfig, TcpTransport};
-use vsr_test::transport_conformance::{Inbox, Network};
+use vsr_test::transport_conformance::{Check, Inbox, Lossy, Network, run};
 
 /// Where everybody listens now.
 type Addresses = Arc<Mutex<BTreeMap<ReplicaId, SocketAddr>>>;
@@ -21,6 +21,8 @@ struct Sockets {
     ids: Vec<ReplicaId>,
     listening: Addresses,
     ends: BTreeMap<ReplicaId, End>,
+    /// Cuts each connection after some messages.
+    cuts: Option<Cuts>,
 }
 
 struct End {
@@ -31,7 +33,12 @@ struct End {
 
 impl Sockets {
     fn new(ids: &[ReplicaId]) -> Self {
-        Self { ids: ids.to_vec(), listening: Addresses::default(), ends: BTreeMap::new() }
+        Self { ids: ids.to_vec(), listening: Addresses::default(), ends: BTreeMap::new(), cuts: None }
+    }
+
+    /// The same where no connection lasts.
+    fn cut(ids: &[ReplicaId], seed: u64) -> Self {
+        Self { cuts: Some(Cuts::new(seed)), ..Self::new(ids) }
     }
 
     /// All ways that lead to or from a replica.
@@ -49,7 +56,7 @@ impl Network for Sockets {
         let mut ways = BTreeMap::new();
         for to in self.ids.iter().copied().filter(|to| *to != id) {
             let listening = self.listening.clone();
-            ways.insert(to, Proxy::start(move || now(&listening, to)).await);
+            ways.insert(to, Proxy::start(move || now(&listening, to), self.cuts.clone()).await);
         }
         let book = StaticAddresses::new(ways.iter().map(|(to, way)| (*to, way.address())));
         let mut config = TcpConfig::new(id, self.ids.clone());
@@ -84,3 +91,42 @@ impl Network for Sockets {
 }
 
 vsr_test::transport_conformance!(Sockets::new);
+
+/// The same, and what is sent is lost, doubled, held back and overtaken before it gets there.
+mod lossy {
+    use super::*;
+
+    struct LossySockets(Sockets);
+
+    impl Network for LossySockets {
+        type Transport = Lossy<TcpTransport>;
+
+        async fn connect(&mut self, id: ReplicaId, inbox: Inbox) -> Lossy<TcpTransport> {
+            Lossy::new(self.0.connect(id, inbox).await, u64::from(id.0))
+        }
+
+        async fn disconnect(&mut self, id: ReplicaId) {
+            self.0.disconnect(id).await;
+        }
+
+        fn stall(&mut self, id: ReplicaId) {
+            self.0.stall(id);
+        }
+
+        fn resume(&mut self, id: ReplicaId) {
+            self.0.resume(id);
+        }
+    }
+
+    vsr_test::transport_conformance!(|ids| LossySockets(Sockets::new(ids)));
+}
+
+#[tokio::test]
+async fn groups_do_their_work_where_no_connection_lasts() {
+    for (seed, check) in
+        (1..).zip([Check::AGroupServes, Check::AGroupFailsOver, Check::ABadNetworkLosesNothing])
+    {
+        let result = run(check, |ids| Sockets::cut(ids, seed)).await;
+        result.unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
+    }
+}
