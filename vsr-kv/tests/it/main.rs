@@ -2,9 +2,11 @@
 
 mod clients;
 mod failover;
+mod histories;
 mod maelstrom;
 mod program;
 mod serve;
+mod simulation;
 mod wire;
 
 use std::time::Duration;
