@@ -6,6 +6,8 @@ mod expiry;
 mod keys;
 mod later;
 mod listing;
+#[cfg(test)]
+mod page;
 
 pub(crate) use describe::command;
 

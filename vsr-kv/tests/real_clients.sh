@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stock Redis clients against three replicas: redis-cli in both versions of the protocol, redis-benchmark against each port while
-# all replicas are up, redis-py with its defaults. A tool that is not installed is skipped, and named; STRICT=1 makes that a failure.
+# all replicas are up, redis-py with its defaults: pipelines, loops of WATCH, keys that end, SCAN. A tool that is not installed is skipped, and named; STRICT=1 makes that a failure.
 #
 # Usage: real_clients.sh [path of the program] [first port]
 set -eu
@@ -91,7 +91,9 @@ fi
 
 if have python3 && python3 -c 'import redis' 2>/dev/null; then
     python3 - $ports <<'PYTHON'
+import concurrent.futures
 import sys
+import time
 import redis
 
 for port in map(int, sys.argv[1:]):
@@ -112,7 +114,7 @@ for port in map(int, sys.argv[1:]):
             pipeline.incr("p")
         assert pipeline.execute()[-1] == 2000
         assert client.info()["redis_version"] and "save" in client.config_get("save")
-        for refused in (lambda: client.set("k", "v", ex=1), lambda: client.incr("k"), lambda: client.keys()):
+        for refused in (lambda: client.set("k", "v", ex=0), lambda: client.incr("k"), lambda: client.copy("k", "l")):
             client.set("k", "v")
             try:
                 refused()
@@ -120,6 +122,52 @@ for port in map(int, sys.argv[1:]):
                 continue
             raise AssertionError("an error was expected")
         assert len(client.execute_command("VSR.STATUS")) == 3
+
+        # Keys that end.
+        assert client.set("e", "v", ex=100) and client.ttl("e") == 100 and client.getex("e", persist=True) == text("v")
+        assert client.ttl("e") == -1 and client.expire("e", 50, nx=True) and not client.expire("e", 10, gt=True)
+        assert client.persist("e") and client.pexpire("e", 30) and client.set("e2", "v", px=30)
+        until = time.monotonic() + 10
+        while client.get("e") is not None or client.exists("e2"):
+            assert time.monotonic() < until, "keys do not end"
+
+        # Going through the keys.
+        client.mset({"scan:%d" % number: number for number in range(500)})
+        assert len(set(client.scan_iter(match="scan:*", count=50))) == 500
+        assert len(client.keys("scan:?")) == 10 and client.randomkey() is not None
+
+        # A pipeline is a transaction, unless told otherwise.
+        pipeline = client.pipeline()
+        for _ in range(3000):
+            pipeline.incr("t")
+        assert pipeline.execute() == list(range(1, 3001))
+        pipeline.set("t", "text").incr("t").get("t")
+        replies = pipeline.execute(raise_on_error=False)
+        assert replies[0] and isinstance(replies[1], redis.ResponseError) and replies[2] == text("text")
+
+        # Reads that may be stale, and the list of connections.
+        assert client.client_setname("tester") and client.client_list()[0]["name"] in ("", "tester")
+        single = client.client()
+        assert single.execute_command("READONLY") and single.get("t") in (None, text("text"), text("3000"), text("1"))
+        assert single.execute_command("VSR.READ")[0] == text("stale") and single.execute_command("READWRITE")
+        assert single.get("t") == text("text")
+        single.close()
+
+# Loops of WATCH, at all doors at once: no addition is lost, and none is made twice.
+def add_many(port):
+    def add(pipeline):
+        number = int(pipeline.get("sum") or 0)
+        pipeline.multi()
+        pipeline.set("sum", number + 1)
+    client = redis.Redis(port=port)
+    for _ in range(100):
+        client.transaction(add, "sum")
+
+ports = list(map(int, sys.argv[1:]))
+redis.Redis(port=ports[0]).delete("sum")
+with concurrent.futures.ThreadPoolExecutor() as workers:
+    list(workers.map(add_many, ports * 2))
+assert redis.Redis(port=ports[0]).get("sum") == b"600"
 print("redis-py %s: ok" % redis.__version__)
 PYTHON
 else
