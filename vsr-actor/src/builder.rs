@@ -16,7 +16,12 @@ use crate::{
     server::{Context, Hooks, Host, Joining, Parts, hooks_of, init},
     status::Publisher,
 };
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use vsr_core::{GroupId, Message, ReplicaId, Status};
 
@@ -87,7 +92,7 @@ pub struct Builder<M: StateMachine> {
     config: Config,
     transport: Option<Box<dyn Transport>>,
     replies: Box<dyn Replies<M::Reply>>,
-    storage: Box<dyn LogStorage>,
+    storage: Option<Box<dyn LogStorage>>,
     pub(crate) hooks: Option<&'static dyn Hooks<M>>,
     listeners: Listeners,
     pub(crate) place: Option<Place<M>>,
@@ -116,7 +121,7 @@ impl<M: StateMachine> Builder<M> {
             config: Config::default(),
             transport: None,
             replies: Box::new(InProcessReplies),
-            storage: Box::new(MemoryStorage::default()),
+            storage: None,
             hooks: None,
             listeners: Listeners::default(),
             place: None,
@@ -149,9 +154,10 @@ impl<M: StateMachine> Builder<M> {
         self
     }
 
-    /// Where the log is kept. Default: an empty [`MemoryStorage`], which makes this a new replica.
+    /// Where the log is kept. Default: in the [data directory of its node](crate::Node::data_dir), or else in an empty [`MemoryStorage`],
+    /// which makes this a new replica.
     pub fn storage(mut self, storage: impl LogStorage) -> Self {
-        self.storage = Box::new(storage);
+        self.storage = Some(Box::new(storage));
         self
     }
 
@@ -203,7 +209,12 @@ impl<M: StateMachine> Builder<M> {
         idle_heartbeat_interval: Duration,
         transport: impl FnOnce() -> Box<dyn Transport>,
         peers: (mpsc::Sender<Message>, mpsc::Receiver<Message>),
+        data_dir: Option<&Path>,
     ) -> Self {
+        if let Some(directory) = data_dir {
+            let own = || Box::new(FileLog::new(directory.join(format!("group-{}", group.0)))) as _;
+            self.storage.get_or_insert_with(own);
+        }
         self.config.group = group;
         self.config.quiet_by_default(idle_heartbeat_interval);
         self.transport.get_or_insert_with(transport);
@@ -223,9 +234,10 @@ impl<M: StateMachine> Builder<M> {
     /// A configuration that breaks a rule, an `init` that fails or takes too long, a storage that cannot be read, or one that belongs to
     /// another replica.
     pub async fn start(self) -> Result<Handle<M>, ReplicaError> {
-        let Self { mut id, mut members, machine, config, transport, replies, mut storage, .. } = self;
+        let Self { mut id, mut members, machine, config, transport, replies, storage, .. } = self;
         let Self { hooks, listeners, place, .. } = self;
         config.validate()?;
+        let mut storage = storage.unwrap_or_else(|| Box::new(MemoryStorage::default()));
         let place = place.unwrap_or_else(|| Place {
             doors: doors([id]),
             index: 0,

@@ -1,10 +1,11 @@
 //! A whole group in one process: to embed it, and to see how a state machine behaves when replicas die and networks break.
 
 mod faults;
+mod kept;
 
 use crate::{
-    Builder, Client, ClusterError, Config, Handle, MemoryStorage, Observer, PrimaryChanges, StateMachine,
-    Status, Transport, VsrServer,
+    Builder, Client, ClusterError, Config, Handle, Observer, PrimaryChanges, StateMachine, Status, Transport,
+    VsrServer,
     builder::Place,
     client::Preference,
     clock::Clock,
@@ -14,9 +15,11 @@ use crate::{
     server::{Hooks, hooks_of},
     transport::in_process::{InProcess, Network},
 };
+use kept::Kept;
 use std::{
     fmt,
     future::{Future, poll_fn},
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -26,7 +29,7 @@ use tokio::{runtime::Handle as Runtime, sync::mpsc, time::timeout};
 use vsr_core::{Message, ReplicaId, StatusName};
 
 /// The replicas of a group, all in this process, with ids 0 to N − 1. Each keeps its log in memory that survives the crash of its
-/// task, not that of the process.
+/// task, not that of the process; or in a [directory](ClusterBuilder::data_dir).
 ///
 /// Dropping the cluster crashes all replicas.
 ///
@@ -72,7 +75,7 @@ type PeersLane = (mpsc::Sender<Message>, mpsc::Receiver<Message>);
 
 /// One replica's place: what stays when its task goes.
 struct Slot<M: StateMachine> {
-    storage: MemoryStorage,
+    storage: Kept,
     state: Mutex<SlotState<M>>,
     /// Held while the replica is going down or coming up: its storage must never serve two tasks.
     changing: tokio::sync::Mutex<()>,
@@ -110,6 +113,7 @@ impl<M: StateMachine> Cluster<M> {
             config: Config::default(),
             wrap: None,
             listeners: Listeners::default(),
+            data_dir: None,
         }
     }
 
@@ -282,8 +286,8 @@ impl<M: StateMachine> Cluster<M> {
         let mut builder = Builder::new(id, self.members.iter().copied(), machine)
             .config(self.config.clone())
             .transport(transport)
-            .storage(slot.storage.clone())
             .listeners(self.listeners.clone());
+        builder = slot.storage.give(builder);
         builder.hooks = self.hooks;
         builder.place = Some(Place { doors: self.doors.clone(), index, clock: self.clock, peers, start });
         let handle = builder.start().await.map_err(replica)?;
@@ -398,6 +402,7 @@ pub struct ClusterBuilder<M: StateMachine> {
     config: Config,
     wrap: Option<Wrap>,
     listeners: Listeners,
+    data_dir: Option<PathBuf>,
 }
 
 impl<M: StateMachine> ClusterBuilder<M> {
@@ -422,6 +427,34 @@ impl<M: StateMachine> ClusterBuilder<M> {
         self
     }
 
+    /// Keeps the logs in this directory rather than in memory, each in one of its own: `replica-0` and so on. Then they outlive the
+    /// process; and a cluster that is started on them again is the same group.
+    ///
+    /// ```
+    /// # use vsr_actor::prelude::*;
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("vsr-doc-cluster-{}", std::process::id()));
+    /// for total in [5, 10] {
+    ///     let cluster = Cluster::builder(3, Counter::default).data_dir(&directory).start().await?;
+    ///     assert_eq!(cluster.client().request(5).await?, total);
+    ///     cluster.shutdown().await?;
+    /// }
+    /// # Ok(std::fs::remove_dir_all(&directory)?)
+    /// # }
+    /// ```
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(directory.into());
+        self
+    }
+
     /// Adds a handler of what happens in all replicas. Several are called in the order in which they were added.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.listeners.observers.push(Arc::new(observer));
@@ -441,12 +474,12 @@ impl<M: StateMachine> ClusterBuilder<M> {
     /// A configuration that breaks a rule, a number of replicas that is not between 1 and 63, a factory that panics. Replicas that
     /// were started before that end.
     pub async fn start(self) -> Result<Cluster<M>, ClusterError> {
-        let Self { n, factory, hooks, config, wrap, listeners } = self;
+        let Self { n, factory, hooks, config, wrap, listeners, data_dir } = self;
         config.validate()?;
         let members: Vec<_> = (0..u32::try_from(n).unwrap_or(u32::MAX).min(64)).map(ReplicaId).collect();
         config.core(ReplicaId(0), members.clone(), 0).validate().map_err(crate::ConfigError::Protocol)?;
-        let slot = |_: &ReplicaId| Slot {
-            storage: MemoryStorage::default(),
+        let slot = |id: &ReplicaId| Slot {
+            storage: Kept::new(data_dir.as_deref(), *id),
             state: Mutex::new(SlotState { handle: None, last: None, starts: 0 }),
             changing: tokio::sync::Mutex::new(()),
         };

@@ -1,7 +1,7 @@
 //! What tests can do to an in-process cluster.
 
-use super::Cluster;
-use crate::{ClusterError, MemoryStorage, Rule, StateMachine, Verdict};
+use super::{Cluster, kept::Kept};
+use crate::{ClusterError, Rule, StateMachine, StorageError, Verdict};
 use vsr_core::{Message, ReplicaId};
 
 /// Everything that may go wrong can be made to:
@@ -68,9 +68,9 @@ impl<M: StateMachine> Cluster<M> {
     /// Empties the storage of a crashed replica, as if its disk were lost. The group takes what starts on it for a stranger.
     ///
     /// # Errors
-    /// There is no such replica, or it runs.
+    /// There is no such replica, it runs, or its directory cannot be emptied.
     pub fn wipe(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.change_storage(id, MemoryStorage::wipe)
+        self.change_storage(id, Kept::wipe)
     }
 
     /// Takes the log of a crashed replica, as if it had kept it in memory only. What it promised about views stays, as it must.
@@ -78,19 +78,22 @@ impl<M: StateMachine> Cluster<M> {
     /// logs of their own, the primary of their view among them. Where too many have lost theirs at once, they stop and say so.
     ///
     /// # Errors
-    /// There is no such replica, or it runs.
+    /// There is no such replica, it runs, or its directory cannot be changed.
     pub fn lose_log(&self, id: ReplicaId) -> Result<(), ClusterError> {
-        self.change_storage(id, MemoryStorage::lose_log)
+        self.change_storage(id, Kept::lose_log)
     }
 
-    fn change_storage(&self, id: ReplicaId, change: impl FnOnce(&MemoryStorage)) -> Result<(), ClusterError> {
+    fn change_storage(
+        &self,
+        id: ReplicaId,
+        change: impl FnOnce(&Kept) -> Result<(), StorageError>,
+    ) -> Result<(), ClusterError> {
         let slot = &self.slots[self.index_of(id)?];
         let Ok(_changing) = slot.changing.try_lock() else { return Err(ClusterError::Running { id }) };
         if slot.state().handle.is_some() {
             return Err(ClusterError::Running { id });
         }
-        change(&slot.storage);
-        Ok(())
+        change(&slot.storage).map_err(|error| ClusterError::Replica { id, error: error.into() })
     }
 
     /// Cuts the network into sides: replicas reach those on their own side only. Replicas that are on no side given here are together

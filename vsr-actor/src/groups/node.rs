@@ -5,8 +5,9 @@ use crate::{Builder, Handle, StateMachine, Transport};
 use std::{
     collections::HashMap,
     fmt,
+    path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -63,6 +64,8 @@ pub(super) struct Inner {
     id: ReplicaId,
     /// Makes a clone of the shared transport.
     transport: Box<dyn Fn() -> Box<dyn Transport> + Send + Sync>,
+    /// Where replicas keep their logs that have no other place for them.
+    data_dir: OnceLock<PathBuf>,
     routes: RwLock<HashMap<GroupId, Route>>,
     /// Tells one start from another of the same group.
     starts: AtomicU64,
@@ -107,12 +110,44 @@ impl Node {
         let inner = Inner {
             id,
             transport: Box::new(move || Box::new(clone())),
+            data_dir: OnceLock::new(),
             routes: RwLock::default(),
             starts: AtomicU64::new(0),
             strays: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Replicas that are given no storage keep their logs in this directory, each in one of its own: `group-1` and so on. To be said
+    /// before the first group starts; the first word counts.
+    ///
+    /// ```
+    /// use vsr_actor::{Builder, NodeNetwork, ReplicaId, prelude::*, vsr_core::GroupId};
+    ///
+    /// # #[derive(Default, Serialize, Deserialize)]
+    /// # struct Counter { total: i64 }
+    /// # impl StateMachine for Counter {
+    /// #     type Operation = i64;
+    /// #     type Reply = i64;
+    /// #     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 { self.total += add; self.total }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = std::env::temp_dir().join(format!("vsr-doc-node-{}", std::process::id()));
+    /// let id = ReplicaId(0);
+    /// let node = NodeNetwork::default().node(id).data_dir(&directory);
+    /// let replica = node.start(GroupId(7), Builder::new(id, [id], Counter::default())).await?;
+    /// assert_eq!(replica.client().request(5).await?, 5);
+    /// node.shutdown().await?;
+    /// assert!(directory.join("group-7").is_dir());
+    /// # Ok(std::fs::remove_dir_all(&directory)?)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn data_dir(self, directory: impl Into<PathBuf>) -> Self {
+        let _ = self.inner.data_dir.set(directory.into());
+        self
     }
 
     /// Which node this is: the id of all its replicas.
@@ -158,8 +193,9 @@ impl Node {
         }
         let (lane, arriving) = mpsc::channel(builder.peers_capacity());
         let seat = self.reserve(group, lane.clone())?;
-        let builder =
-            builder.on_node(group, IDLE_HEARTBEAT_INTERVAL, &self.inner.transport, (lane, arriving));
+        let data_dir = self.inner.data_dir.get().map(PathBuf::as_path);
+        let lanes = (lane, arriving);
+        let builder = builder.on_node(group, IDLE_HEARTBEAT_INTERVAL, &self.inner.transport, lanes, data_dir);
         let handle = builder.start().await.map_err(|error| NodeError::Replica { group, error })?;
         seat.take(Arc::new(handle.clone()));
         // Whoever shuts the node down did not see this replica if it was not there yet.

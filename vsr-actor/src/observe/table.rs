@@ -288,6 +288,21 @@ table! {
         PeerDown WARN "vsr.peer.down"
             { peer: ReplicaId } [peer_up(*peer, 0.0), peers_lost_total(1)];
     }
+    "vsr::storage" {
+        /// The storage flushed bytes to the disk: all writes that waited, in one go.
+        StorageFlushed TRACE "vsr.storage.flushed"
+            { bytes: u64, duration: Duration }
+            [storage_flushes_total(1), storage_flushed_bytes_total(*bytes), storage_flush_duration_seconds(*duration)];
+        /// The storage waits for room: nothing is acknowledged, reads go on. It goes on by itself when there is some.
+        StorageStalled ERROR "vsr.storage.stalled"
+            { reason: &'a str } [storage_stalled(1.0), storage_stalls_total(1)];
+        /// The storage has got room again.
+        StorageResumed INFO "vsr.storage.resumed"
+            { } [storage_stalled(0.0)];
+        /// The storage was not found as it was left, and what was done about it.
+        StorageNoticed WARN "vsr.storage.noticed"
+            { what: &'a str } [storage_notices_total(1)];
+    }
     "vsr::replica" {
         /// The replica's task runs.
         ReplicaStarted INFO "vsr.replica.start"

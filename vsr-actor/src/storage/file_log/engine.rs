@@ -69,6 +69,8 @@ pub(super) struct Engine {
     /// Whether there are files that the first frame of a new log makes useless.
     pub(super) stale: bool,
     pub(super) ahead: Ahead,
+    /// Whether the next frame is the first of its segment.
+    pub(super) begins: bool,
     /// Bytes that were written and not flushed.
     pub(super) unflushed: u64,
     /// The last frame that is known to be flushed.
@@ -178,10 +180,12 @@ impl Engine {
         batch.iter().for_each(|write| batch::put(&mut payload, write));
         self.make_room(frame_bytes(payload.len()), identity)?;
         self.append(&payload, sum, batch)?;
-        if record.is_some() || self.options.durability == Durability::Sync {
+        if record.is_some() || self.begins || self.options.durability == Durability::Sync {
             self.flush().map_err(Fault::Failed)?;
         }
-        if let Some(record) = record {
+        // With the number of a segment's first frame beside the record, no segment can go without being missed.
+        let begins = mem::take(&mut self.begins);
+        if let Some(record) = record.or_else(|| self.record.clone().filter(|_| begins)) {
             self.keep_record(record)?;
         }
         self.give_up()
@@ -224,6 +228,7 @@ impl Engine {
             tail.older.push_back((before.segment.number, before.op));
         }
         self.journal = Journal::Open(tail);
+        self.begins = true;
         if self.options.prepare_ahead {
             let (order, files) = (self.order(identity), self.files.clone());
             self.ahead = match thread::Builder::new()

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const NAME: &str = "lock";
+pub(super) const NAME: &str = "lock";
 
 /// How long to wait for whoever has it: a writer of this process that is about to end needs no more than a flush.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -130,6 +130,47 @@ impl FileLog {
         &self.directory
     }
 
+    /// Removes everything, as if the disk were lost. The replica that uses it must be stopped; what starts here next is a new one, and
+    /// the group takes it for a stranger. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// The directory is in use, or cannot be changed.
+    ///
+    /// ```
+    /// # use vsr_actor::{FileLog, StorageError};
+    /// fn replace_disk(directory: &str) -> Result<(), StorageError> {
+    ///     FileLog::new(directory).wipe()
+    /// }
+    /// ```
+    pub fn wipe(&self) -> Result<(), StorageError> {
+        self.remove(|_| true)
+    }
+
+    /// Removes the log and the snapshots, but not the record of who the replica is and what it promised: it will get its log back from
+    /// the others. The replica that uses it must be stopped. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// The directory is in use, or cannot be changed.
+    pub fn lose_log(&self) -> Result<(), StorageError> {
+        self.remove(|name| segment::number(name).is_some() || shelf::is_snapshot(name))
+    }
+
+    /// Removes the files that are `unwanted`, but for the one that the lock is on.
+    fn remove(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), StorageError> {
+        if !self.directory.exists() {
+            return Ok(());
+        }
+        let _lock = lock::take(&self.directory)?;
+        let files = Directory(self.directory.clone());
+        let remove = || {
+            for name in files.list()?.iter().filter(|name| **name != lock::NAME && unwanted(name)) {
+                files.remove(name)?;
+            }
+            files.sync_names()
+        };
+        remove().map_err(|error| files::failed(&files, "remove files from", "", error))
+    }
+
     fn options(&self) -> Options {
         let Self { durability, segment_bytes, .. } = *self;
         Options { durability, segment_bytes, prepare_ahead: true, boot: marker::boot() }

@@ -129,6 +129,7 @@ impl Reading {
             next_number,
             retired: Vec::new(),
             stale: true,
+            begins: false,
             ahead: Ahead::None,
             unflushed: 0,
             flushed: 0,
@@ -144,7 +145,8 @@ impl Reading {
         next_number: u64,
     ) -> Result<Opened, StorageError> {
         let record = self.record(&*files)?;
-        let identity = Identity::of(&record);
+        // That of the file `record`, which may be older than the log's: it has never changed.
+        let identity = Identity::of(self.slot.as_ref().map_or(&record, |slot| &slot.record));
         let ground = match &self.log {
             Err(what) => Err(what.clone()),
             Ok(log) => {

@@ -1,0 +1,181 @@
+//! Every bit that can turn, and every length that a file can be cut to: the directory is found as it was, or its log is found lost with
+//! the record as it was, or it is refused with a sentence. Never less, never another value, never a panic.
+
+use super::{
+    super::engine::Options, holds, memory::Memory, models, open, open_with, options, same_entries, script,
+};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+use vsr_core::{LogState, Restored, Write};
+
+/// A small directory: two snapshots, and a log of several segments.
+fn directory() -> (BTreeMap<String, Vec<u8>>, Vec<Restored>) {
+    let batches: Vec<Vec<Write>> = script::short_story();
+    let disk = Memory::default();
+    let (mut engine, _) =
+        open_with(&disk, Options { segment_bytes: 2048, ..options() }).expect("it is empty");
+    batches.iter().for_each(|batch| engine.write(batch).expect("the disk is good"));
+    drop(engine);
+    (disk.contents(), models(&batches))
+}
+
+/// What came of a damaged directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    AsItWas,
+    OlderSnapshot,
+    Lost,
+    Refused,
+}
+
+/// Opens it, and again: what was found once is found again.
+fn judge(files: &BTreeMap<String, Vec<u8>>, models: &[Restored], what: &str) -> End {
+    let disk = Memory::with(files);
+    let found = match open(&disk) {
+        Ok((_, found)) => found,
+        Err(error) => {
+            let text = error.to_string();
+            assert!(
+                text.contains("memory/") && text.len() > 40,
+                "{what}: not much of an explanation: {text}"
+            );
+            assert!(open(&disk).is_err(), "{what}: refused once");
+            return End::Refused;
+        }
+    };
+    let model = models.last().expect("there is one");
+    let end = end_of(&found, models).unwrap_or_else(|wrong| panic!("{what}: {wrong}: {found:?}"));
+    assert_eq!(found.record, model.record, "{what}");
+    let (_, again) =
+        open(&disk).unwrap_or_else(|error| panic!("{what}: refused at the second time: {error}"));
+    assert_eq!(end_of(&again, models), Ok(end), "{what}: the second time");
+    end
+}
+
+fn end_of(found: &Restored, models: &[Restored]) -> Result<End, String> {
+    let model = models.last().expect("there is one");
+    if found.log == LogState::Lost {
+        let empty = found.snapshot.is_none() && found.entries.is_empty();
+        return if empty { Ok(End::Lost) } else { Err("lost, and not empty".into()) };
+    }
+    if holds(found, model).is_ok() {
+        return Ok(End::AsItWas);
+    }
+    // With the snapshot before, the log must reach back to it.
+    let snapshot = found.snapshot.as_ref().ok_or("no snapshot")?;
+    let known = models.iter().any(|older| older.snapshot.as_ref() == Some(snapshot));
+    let next = found.entries.iter().find(|entry| entry.last() > snapshot.op()).ok_or("no log")?;
+    let meets = (next.first(), next.parent()) == (snapshot.op().next(), snapshot.hash());
+    same_entries(&found.entries, &model.entries)?;
+    if known && meets && found.commit == model.commit {
+        Ok(End::OlderSnapshot)
+    } else {
+        Err("no such log".into())
+    }
+}
+
+/// Counts the ends of cases 0, 1, …, on as many threads as there are.
+fn all(cases: usize, case: impl Fn(usize) -> End + Sync) -> BTreeMap<String, usize> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut ends = Vec::new();
+        while let index @ 0.. = next.fetch_add(1, Ordering::Relaxed)
+            && index < cases
+        {
+            ends.push(case(index));
+        }
+        ends
+    };
+    let mut counted = BTreeMap::new();
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            for end in thread.join().expect("a case failed") {
+                *counted.entry(format!("{end:?}")).or_insert(0) += 1;
+            }
+        }
+    });
+    counted
+}
+
+fn files_called<'a>(
+    files: &'a BTreeMap<String, Vec<u8>>,
+    prefix: &'a str,
+) -> impl Iterator<Item = &'a String> {
+    files.keys().filter(move |name| name.starts_with(prefix))
+}
+
+/// What can come of damage to a file.
+fn expected(name: &str, files: &BTreeMap<String, Vec<u8>>) -> &'static [End] {
+    match name {
+        "record" => &[End::AsItWas],
+        _ if name.starts_with("log-") => &[End::AsItWas, End::Lost],
+        _ if Some(name) == files_called(files, "snapshot-").next().map(String::as_str) => &[End::AsItWas],
+        _ => &[End::OlderSnapshot],
+    }
+}
+
+#[test]
+fn every_bit_of_every_file() {
+    let (files, models) = directory();
+    assert_eq!(judge(&files, &models, "as it is"), End::AsItWas);
+    for (name, bytes) in &files {
+        let ends = all(bytes.len() * 8, |bit| {
+            let mut damaged = files.clone();
+            damaged.get_mut(name).expect("it is there")[bit / 8] ^= 1 << (bit % 8);
+            let end = judge(&damaged, &models, name);
+            assert!(expected(name, &files).contains(&end), "bit {bit} of {name}: {end:?}");
+            end
+        });
+        println!("{name}, {} bytes: {ends:?}", bytes.len());
+    }
+}
+
+#[test]
+fn every_length_of_every_file() {
+    let (files, models) = directory();
+    for (name, bytes) in &files {
+        let ends = all(bytes.len(), |length| {
+            let mut damaged = files.clone();
+            damaged.get_mut(name).expect("it is there").truncate(length);
+            let end = judge(&damaged, &models, name);
+            // Without the first copy of the record the second one cannot be there.
+            let refused = name == "record" && end == End::Refused && length < bytes.len() / 2;
+            let lost = !name.starts_with("log-") || end == End::Lost;
+            assert!(
+                refused || lost && expected(name, &files).contains(&end),
+                "{name} cut to {length}: {end:?}"
+            );
+            end
+        });
+        println!("{name}, {} bytes: {ends:?}", bytes.len());
+    }
+}
+
+#[test]
+fn every_file_that_is_gone() {
+    let (files, models) = directory();
+    assert!(files_called(&files, "log-").count() > 1 && files_called(&files, "snapshot-").count() > 1);
+    let last = files_called(&files, "log-").last();
+    for name in files.keys() {
+        let mut damaged = files.clone();
+        damaged.remove(name);
+        let end = judge(&damaged, &models, name);
+        let expected: &[_] = match expected(name, &files) {
+            _ if name == "record" => &[End::Refused],
+            _ if Some(name) == last => &[End::Lost],
+            other => other,
+        };
+        assert!(expected.contains(&end), "without {name}: {end:?}");
+    }
+    // Nothing but one file is left.
+    for name in files.keys() {
+        let left = BTreeMap::from([(name.clone(), files[name].clone())]);
+        let expected = if name == "record" { End::Lost } else { End::Refused };
+        assert_eq!(judge(&left, &models, name), expected, "{name} alone");
+    }
+}
