@@ -52,6 +52,8 @@ pub struct Dump {
     pub waiting_reads: usize,
     /// Writes that the storage has not reported as durable.
     pub pending_writes: u64,
+    /// Why the storage writes nothing at the moment, if it waits for room.
+    pub storage_stalled: Option<String>,
     /// Whether a snapshot is being written.
     pub writing_snapshot: bool,
     /// Of the actor; none for a plain state machine.
@@ -111,6 +113,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             waiting_registrations: self.waiters.registrations().len(),
             waiting_reads: self.readers.len(),
             pending_writes: self.lanes.written.sequence - self.lanes.durable.min(self.lanes.written.sequence),
+            storage_stalled: self.persisted.why_stalled().map(|error| error.to_string()),
             writing_snapshot: self.snapshots.is_writing(),
             callbacks: self.host.as_ref().map(Host::dump),
         }

@@ -282,6 +282,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     fn hear_storage(&mut self, now: Now) -> Result<(), ReplicaError> {
+        self.telemetry.storage(&self.core, &self.persisted.take_news());
         if let Some(error) = self.persisted.error() {
             return Err(error.clone().into());
         }

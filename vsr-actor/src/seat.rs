@@ -216,6 +216,7 @@ impl<M: StateMachine> Seat<M> {
             waiting_registrations: 0,
             waiting_reads: 0,
             pending_writes: 0,
+            storage_stalled: None,
             writing_snapshot: false,
             callbacks: self.host.as_ref().map(Host::dump),
         }

@@ -449,6 +449,19 @@ meters! {
     /// Times a peer was not heard any more.
     peers_lost_total: Counter;
 
+    /// Flushes of the log.
+    storage_flushes_total: Counter;
+    /// Bytes they made durable.
+    storage_flushed_bytes_total: Counter;
+    /// How long each took.
+    storage_flush_duration_seconds: Histogram;
+    /// 1 while the storage waits for room, else 0.
+    storage_stalled: Gauge;
+    /// Times it began to wait for room.
+    storage_stalls_total: Counter;
+    /// Times something was not as it was left, and was put in order.
+    storage_notices_total: Counter;
+
     /// Starts of the replica's task.
     replica_starts_total: Counter;
     /// Ends of the replica's task, by `shutdown`, `failure` or `abort`.

@@ -7,7 +7,7 @@ use super::{
     record::{Lazy, Source},
     value::status_name,
 };
-use crate::{ReplicaError, clock::Clock};
+use crate::{ReplicaError, clock::Clock, storage::News};
 use std::time::Duration;
 use tracing::{Level, Span};
 use vsr_core::{
@@ -305,6 +305,23 @@ impl Telemetry {
     /// It could not do it.
     pub(crate) fn operation_failed(&mut self, core: &Replica, op: OpNumber, error: &ReplicaError) {
         self.tell(Source::Now(core), &Event::OperationFailed { op, reason: &error.to_string() });
+    }
+
+    /// What the storage has told since it was asked last.
+    pub(crate) fn storage(&mut self, core: &Replica, news: &News) {
+        for (bytes, duration) in news.flushes.iter().copied() {
+            self.tell(Source::Now(core), &Event::StorageFlushed { bytes, duration });
+        }
+        for what in &news.notes {
+            self.tell(Source::Now(core), &Event::StorageNoticed { what });
+        }
+        match &news.stalled {
+            _ if !news.stall_changed => {}
+            Some(error) => {
+                self.tell(Source::Now(core), &Event::StorageStalled { reason: &error.to_string() });
+            }
+            None => self.tell(Source::Now(core), &Event::StorageResumed {}),
+        }
     }
 
     /// A callback took longer than it should.

@@ -135,7 +135,7 @@ struct Watermark {
 }
 
 /// What happened in a storage since the replica last looked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct News {
     /// Flushes: how many bytes each, and how long it took.
     pub(crate) flushes: Vec<(u64, Duration)>,
@@ -191,6 +191,18 @@ impl Persisted {
     pub fn fail(&self, error: StorageError) {
         let _ = self.0.error.set(error);
         self.0.notify.notify_one();
+    }
+
+    /// What is new since the last time.
+    pub(crate) fn take_news(&self) -> News {
+        let mut news = self.news();
+        let stalled = news.stalled.clone();
+        std::mem::replace(&mut *news, News { stalled, ..News::default() })
+    }
+
+    /// Why the storage waits, if it does.
+    pub(crate) fn why_stalled(&self) -> Option<StorageError> {
+        self.news().stalled.clone()
     }
 
     /// The sequence of the latest durable write; 0 before the first.

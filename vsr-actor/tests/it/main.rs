@@ -6,6 +6,7 @@ mod deadlines;
 mod determinism;
 mod examples;
 mod failover;
+mod file_log;
 mod groups;
 mod history;
 mod outcomes;

@@ -2,14 +2,14 @@
 
 use super::{Capture, agree, alone, metrics_fit};
 use crate::{
-    Config, LogStorage, MemoryStorage, Persisted, ReplicaError,
+    Config, LogStorage, MemoryStorage, Persisted, ReplicaError, StorageError,
     clock::Clock,
     observe::{EVENTS, Listeners, METRICS, Observer, Record, Telemetry, Value},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use vsr_core::{
     Asked, ClientId, Event, Ignored, MessageName, OpNumber, Refusal, Replica, ReplicaId, RequestNumber,
-    SessionId, StatusName, TraceContext, ViewNumber,
+    SessionId, StatusName, TraceContext, ViewNumber, WriteId,
 };
 
 async fn replica(clock: Clock) -> Replica {
@@ -105,6 +105,17 @@ fn tell_all(telemetry: &mut Telemetry, core: &Replica) {
         }
         telemetry.event(core, &event);
     }
+    let persisted = Persisted::default();
+    persisted.flushed(512, Duration::from_millis(1));
+    persisted.note("a bit had turned");
+    let stall = |telemetry: &mut Telemetry| {
+        persisted.stalled(StorageError::new("no room"));
+        telemetry.storage(core, &persisted.take_news());
+    };
+    stall(telemetry);
+    persisted.advance(WriteId { boot: 1, sequence: 1 });
+    telemetry.storage(core, &persisted.take_news());
+    stall(telemetry);
     let what = (SessionId { slot: 0, number: OpNumber(3) }, RequestNumber(5), core.deadline());
     telemetry.request_started(core, what.0, what.1);
     let trace = TraceContext::new(1, 2, TraceContext::SAMPLED).expect("neither is zero");

@@ -178,6 +178,10 @@ const UNSEEN: &[(&str, &str)] = &[
     ("vsr.protocol.request.conflict", "a client of this crate uses no number twice"),
     ("vsr.recovery.digests_differ", "the state machine is deterministic, and no disk changes its state"),
     ("vsr.state_transfer.snapshot_discarded", "nobody damages a snapshot on its way"),
+    ("vsr.storage.flushed", "the logs are in memory"),
+    ("vsr.storage.noticed", "the logs are in memory"),
+    ("vsr.storage.resumed", "the logs are in memory"),
+    ("vsr.storage.stalled", "the logs are in memory"),
 ];
 
 /// Told if the thread that writes snapshots out is slow, which no clock of a test decides.
