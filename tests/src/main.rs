@@ -1,6 +1,8 @@
 //! `vsr-test simulate` searches, `vsr-test mutants` proves that the tests are alive, `vsr-test scenario` tells a story;
-//! `vsr-test failover` and `vsr-test bench` measure; `vsr-test maelstrom` talks to nodes that are processes.
+//! `vsr-test failover` and `vsr-test bench` measure; `vsr-test maelstrom` talks to nodes that are
+//! processes; `vsr-test chaos` breaks replicas that are processes on disks.
 
+mod chaos;
 mod maelstrom;
 mod measure;
 
@@ -154,6 +156,8 @@ enum Command {
     },
     /// Plays Maelstrom to nodes that are processes: clients, latency, partitions, and a check of what was seen.
     Maelstrom(maelstrom::Arguments),
+    /// Runs replicas that are processes, and kills, stops, cuts off and damages them, while clients work and are checked.
+    Chaos(chaos::Arguments),
     /// Is a broken node of Maelstrom, to see whether that is found.
     #[command(hide = true)]
     BrokenNode {
@@ -202,6 +206,7 @@ fn main() -> ExitCode {
         Command::Mutants { only, search } => mutants(only.as_deref(), search),
         Command::Marks { seeds } => all_marks(seeds),
         Command::Maelstrom(arguments) => arguments.run(),
+        Command::Chaos(arguments) => arguments.run(),
         Command::BrokenNode { broken } => printed(maelstrom::broken_node(broken).map_err(Into::into)),
         Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),

@@ -34,7 +34,7 @@ enum Command {
         memory: bool,
     },
     /// Runs one replica of a group whose others are other processes, on other machines usually.
-    Serve(Flags),
+    Serve(Box<Flags>),
     /// Shows that nothing is lost: clients write and read while primaries die, then everything is checked.
     Demo {
         /// How long the clients work.
@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let result = match arguments.command {
         Command::Dev { port, memory: _ } => dev(port).await.map(|()| true),
-        Command::Serve(flags) => return serve(flags).await,
+        Command::Serve(flags) => return serve(*flags).await,
         Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline } => {
             let mut config = maelstrom::config();
             config.heartbeat_interval = heartbeat_interval.into();

@@ -47,6 +47,9 @@ pub struct Flags {
     /// The name of the cluster: a number, the same for all replicas. Default: computed from the list of peers.
     #[arg(long, value_name = "N")]
     pub cluster_id: Option<u64>,
+    /// The password that clients must give first. Better in the file: other users of the machine see flags.
+    #[arg(long, value_name = "PASSWORD")]
+    pub requirepass: Option<String>,
     /// How often the primary speaks. Default: 100ms.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     #[serde(with = "humantime_serde")]
@@ -165,6 +168,7 @@ impl Flags {
             durability: self.durability.or(file.durability),
             snapshot_interval: self.snapshot_interval.or(file.snapshot_interval),
             cluster_id: self.cluster_id.or(file.cluster_id),
+            requirepass: self.requirepass.or(file.requirepass),
             heartbeat_interval: self.heartbeat_interval.or(file.heartbeat_interval),
             heartbeat_timeout: self.heartbeat_timeout.or(file.heartbeat_timeout),
             deadline: self.deadline.or(file.deadline),
@@ -202,7 +206,10 @@ impl Flags {
             data: self.data.ok_or(missing("data"))?,
             durability: self.durability.unwrap_or_default(),
             config,
-            settings: server::Settings::default(),
+            settings: server::Settings {
+                requirepass: self.requirepass.map(server::Password::from),
+                ..server::Settings::default()
+            },
             peers,
         })
     }
@@ -232,7 +239,7 @@ mod tests {
     #[test]
     fn flags_and_file_have_the_same_names_and_mean_the_same() {
         let line = "--id 1 --peer 0=a:1 --peer 1=b:1 --listen 0.0.0.0:1 --redis [::]:6400 --admin 127.0.0.1:0 --data d \
-            --durability interval=100ms --snapshot-interval 9 --cluster-id 7 --heartbeat-interval 20ms \
+            --durability interval=100ms --snapshot-interval 9 --cluster-id 7 --requirepass secret --heartbeat-interval 20ms \
             --heartbeat-timeout 100ms --deadline 2s";
         let text = r#"
             id = 1
@@ -244,6 +251,7 @@ mod tests {
             durability = "interval=100ms"
             snapshot-interval = 9
             cluster-id = 7
+            requirepass = "secret"
             heartbeat-interval = "20ms"
             heartbeat-timeout = "100ms"
             deadline = "2s"
