@@ -1,6 +1,7 @@
 //! The server as its users meet it: clients over TCP in front of three replicas, and the program itself.
 
 mod clients;
+mod expiry;
 mod failover;
 mod histories;
 mod maelstrom;
