@@ -255,6 +255,10 @@ impl<B: Backend> Connection<B> {
 
     async fn store(&mut self, operation: Operation, write: &mut WriteHalf<'_>) -> io::Result<()> {
         let form = Form::new(self.session.protocol(), self.session.muted);
+        if operation.is_read() && operation.is_walk() {
+            // In the log it would keep every replica from everything else.
+            self.settle(write, |pending| !pending.has_writes()).await?;
+        }
         if operation.is_read() && !self.pending.has_writes() {
             self.pending.push_read(operation, form);
             return Ok(());

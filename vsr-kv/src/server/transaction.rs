@@ -15,6 +15,8 @@ pub(crate) enum Step {
 
 /// What is queued is one operation of the log, so it must fit one.
 pub(super) const TRANSACTION_BYTES_MAX: usize = 3 << 20;
+/// What looks at many keys counts as if it were so long: all replicas stand still meanwhile.
+const WALK_BYTES: usize = 64 << 10;
 /// So many keys a connection may watch at a time, of so many bytes together.
 pub(super) const WATCHED_MAX: usize = 1024;
 pub(super) const WATCHED_BYTES_MAX: usize = 256 << 10;
@@ -44,6 +46,7 @@ impl Transaction {
             return Ok(());
         }
         self.bytes += match &command {
+            Queued::Store(operation) if operation.is_walk() => WALK_BYTES,
             Queued::Store(operation) => operation.size(),
             Queued::Local(_, words) => words.iter().map(|word| word.len() + 32).sum(),
         };

@@ -287,6 +287,12 @@ impl Operation {
         }
     }
 
+    /// Whether it looks at many keys, whatever it was asked: its length says nothing about the time it takes.
+    #[must_use]
+    pub fn is_walk(&self) -> bool {
+        matches!(self, Self::Keys { .. } | Self::Scan { .. } | Self::RandomKey { .. } | Self::Flush)
+    }
+
     /// The key whose value is the reply of something that changes it.
     pub(super) fn returns_value_of(&self) -> Option<&Bytes> {
         match self {

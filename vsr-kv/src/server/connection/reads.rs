@@ -47,12 +47,9 @@ impl Reads {
 
     /// How many of the gathered operations go together. One that walks over many keys goes alone.
     fn next_look(&self) -> usize {
-        let is_long = |operation: &Operation| {
-            matches!(operation, Operation::Keys { .. } | Operation::Scan { .. } | Operation::RandomKey { .. })
-        };
         let mut bytes = 0;
         let short = self.gathered.iter().take_while(|operation| {
-            let fits = bytes < LOOK_BYTES_MAX && !is_long(operation);
+            let fits = bytes < LOOK_BYTES_MAX && !operation.is_walk();
             bytes += operation.size();
             fits
         });

@@ -45,6 +45,19 @@ async fn a_read_behind_a_write_under_way_takes_its_place_in_the_log() {
 }
 
 #[tokio::test]
+async fn a_walk_over_the_keys_waits_for_the_writes_before_it_and_never_goes_through_the_log() {
+    let fake = Fake::default();
+    let mut peer = start(&fake).await.connect().await;
+    peer.send("SET k v\r\nINCR held\r\nKEYS *\r\nSCAN 0\r\nSET l v\r\nDBSIZE\r\n").await;
+    fake.wait_until_held().await;
+    assert_eq!((fake.executed(), fake.looks()), (1, vec![]));
+    fake.release().await;
+    let key = "*1\r\n$1\r\nk\r\n";
+    peer.expect(&format!("+OK\r\n$-1\r\n{key}*2\r\n$1\r\n0\r\n{key}+OK\r\n:2\r\n")).await;
+    assert_eq!(fake.looks().len(), 2);
+}
+
+#[tokio::test]
 async fn reads_go_on_where_nothing_can_be_written_and_say_so_where_they_cannot() {
     let mut fake = Fake::default();
     let mut peer = start(&fake).await.connect().await;

@@ -101,6 +101,10 @@ async fn what_is_queued_and_watched_is_bounded() {
     peer.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n-ERR the transaction is too large").await;
     peer.skip_to("\r\n").await;
     peer.exchange("EXEC", "-EXECABORT Transaction discarded because of previous errors.").await;
+    peer.send(&format!("MULTI\r\n{}EXEC\r\n", "KEYS *\r\n".repeat(49))).await;
+    peer.expect(&format!("+OK\r\n{}-ERR the transaction is too large", "+QUEUED\r\n".repeat(48))).await;
+    peer.skip_to("\r\n").await;
+    peer.skip_to("\r\n").await;
     let keys: String = (0..1025).map(|number| format!(" k{number}")).collect();
     peer.send(&format!("WATCH{keys}\r\n")).await;
     peer.expect("-ERR a connection watches at most 1024 keys").await;
