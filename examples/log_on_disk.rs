@@ -49,8 +49,7 @@ impl Line {
         let Self { record, reset, snapshot, truncate_above, entries, trim_through, commit } = self;
         let snapshot = match snapshot {
             Some(piece) => {
-                let (protocol, mut state) =
-                    (piece.header.protocol_bytes as usize, piece.bytes.bytes().clone());
+                let (protocol, mut state) = (piece.header.protocol_bytes as usize, piece.bytes.read().ok()?);
                 let protocol = state.split_to(protocol.min(state.len()));
                 Some(Arc::new(Snapshot::assemble(piece.header, protocol, state.into())?))
             }

@@ -3,6 +3,7 @@
 use crate::{
     checkers::{Checkers, Violation},
     disk::{Disk, Failure, Fate},
+    states::States,
     subject::{Hosted, Subject},
     trace::{Trace, describe, describe_executed, describe_write, fingerprint},
 };
@@ -54,6 +55,8 @@ pub struct Outbox {
     pub writes: Vec<WriteId>,
     /// Snapshots that are being written out.
     pub snapshots: Vec<OpNumber>,
+    /// How many parts of states are being staged.
+    pub parts: usize,
     /// Answers to waiting clients.
     pub answers: Vec<(usize, Asked, Heard)>,
     /// Reads that were served or refused.
@@ -96,8 +99,9 @@ pub struct Host {
     pub(crate) storage: Storage,
     /// How its snapshots are written out.
     pub(crate) snapshots: Storage,
-    /// The frozen states that are being written out: one, or more if the others became useless.
-    frozen: BTreeMap<OpNumber, Bytes>,
+    /// How states that arrive are staged.
+    pub(crate) stages: Storage,
+    pub(crate) states: States,
     pub(crate) stopped: Option<StopReason>,
     /// Why its storage engine gave up.
     pub(crate) failed: Option<Failure>,
@@ -135,7 +139,8 @@ impl Host {
             disk: Disk::default(),
             storage,
             snapshots: storage,
-            frozen: BTreeMap::new(),
+            stages: storage,
+            states: States::default(),
             stopped: None,
             failed: None,
             wiped: false,
@@ -248,6 +253,7 @@ impl Host {
         self.applied = OpNumber(0);
         self.next_tick = None;
         self.history.clear();
+        self.states = States::default();
         self.stopped = None;
         self.failed = None;
         self.config.seed = seed;
@@ -310,7 +316,7 @@ impl Host {
         self.crash_after = None;
         self.disk.crash_with(fate);
         self.disk_changed = true;
-        self.frozen.clear();
+        self.states = States::default();
         self.waiters.clear();
         self.readers.clear();
         self.effects.clear();
@@ -432,14 +438,26 @@ impl Host {
             Effect::TakeSnapshot { op } => {
                 watch.trace.fold(op.0);
                 let state = self.machine.snapshot()?;
-                self.frozen.insert(op, state);
+                self.states.freeze(op, state);
                 if self.snapshots == Storage::Immediate {
-                    let written = self.write_snapshots(op);
-                    self.follow_ups.extend(written);
+                    self.follow_ups.extend(self.states.write_out(op, true));
                 } else {
                     out.snapshots.push(op);
                 }
             }
+            Effect::Stage(part) => {
+                watch.trace.fold(part.id.0 ^ part.offset << 16);
+                watch
+                    .trace
+                    .note(|| format!("  {id} stages the state of {} from {}", part.header.op, part.offset));
+                self.states.stage(*part)?;
+                if self.stages == Storage::Immediate {
+                    self.follow_ups.extend(self.states.finish_parts());
+                } else {
+                    out.parts += 1;
+                }
+            }
+            Effect::Unstage => self.states.unstage(),
             Effect::TakeDigest { op } => {
                 let digest = self.machine.digest()?;
                 if let Some(core) = &mut self.core {
@@ -542,13 +560,6 @@ impl Host {
             watch.trace.fold(id.sequence);
             self.disk_changed = true;
         }
-    }
-
-    /// The states frozen up to `op` are written out.
-    pub(crate) fn write_snapshots(&mut self, op: OpNumber) -> impl Iterator<Item = Input> + use<> {
-        let later = self.frozen.split_off(&op.next());
-        let written = mem::replace(&mut self.frozen, later);
-        written.into_iter().map(|(op, state)| Input::SnapshotTaken { op, state: state.into() })
     }
 
     /// After a snapshot no commit will answer those it covers (decision 17).

@@ -31,6 +31,7 @@ pub mod rules;
 pub mod scenario;
 pub mod shrink;
 pub mod simulation;
+mod states;
 pub mod subject;
 pub mod trace;
 pub mod transport_conformance;

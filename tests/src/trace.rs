@@ -141,7 +141,7 @@ pub fn describe(message: &Message) -> String {
             let _ = write!(text, " for {} {normal} commit {}", body.view, body.commit.0);
             match &body.part {
                 Part::Snapshot(Piece { header, offset, bytes }) => {
-                    let (end, whole) = (offset + bytes.bytes().len() as u64, header.bytes());
+                    let (end, whole) = (offset + bytes.len(), header.bytes());
                     write!(text, " snapshot {} bytes {offset}..{end} of {whole}", header.op)
                 }
                 Part::Entries(suffix) => write!(text, " {}", describe_suffix(suffix)),
@@ -206,7 +206,8 @@ pub fn describe_operation(entry: &Entry, index: usize) -> String {
 pub fn damage_piece(message: &mut Message) -> bool {
     let Body::NewState(body) = &mut message.body else { return false };
     let Part::Snapshot(piece) = &mut body.part else { return false };
-    let mut bytes = piece.bytes.bytes().to_vec();
+    let Ok(bytes) = piece.bytes.read() else { return false };
+    let mut bytes = bytes.to_vec();
     let Some(last) = bytes.last_mut() else { return false };
     *last ^= 1;
     piece.bytes = bytes::Bytes::from(bytes).into();

@@ -114,7 +114,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             waiting_reads: self.readers.len(),
             pending_writes: self.lanes.written.sequence - self.lanes.durable.min(self.lanes.written.sequence),
             storage_stalled: self.persisted.why_stalled().map(|error| error.to_string()),
-            writing_snapshot: self.snapshots.is_writing(),
+            writing_snapshot: self.background.snapshots.is_writing(),
             callbacks: self.host.as_ref().map(Host::dump),
         }
     }

@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod answers;
+mod background;
 mod backoff;
 mod builder;
 mod callbacks;
@@ -33,7 +34,6 @@ mod replica_task;
 mod replies;
 mod seat;
 mod server;
-mod snapshots;
 mod state_reader;
 mod status;
 mod storage;

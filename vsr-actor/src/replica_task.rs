@@ -3,6 +3,7 @@
 use crate::{
     AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
     Transport,
+    background::Background,
     clock::Clock,
     control::{Control, Pause},
     door::{DoorKeeper, Submission},
@@ -12,7 +13,6 @@ use crate::{
     read::{ReadJob, Readers},
     seat::next,
     server::{Host, PeerState},
-    snapshots::Snapshots,
     status::{Health, Publisher},
     storage::Appended,
     waiters::{Waiters, Waiting},
@@ -47,7 +47,7 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) machine: Machine<M>,
     /// The callbacks of an actor; a plain state machine has none.
     pub(crate) host: Option<Host<M>>,
-    pub(crate) snapshots: Snapshots,
+    pub(crate) background: Background,
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) replies: Box<dyn Replies<M::Reply>>,
     pub(crate) storage: Box<dyn LogStorage>,
@@ -185,7 +185,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             biased;
             _ = self.mailbox.control.recv_many(&mut lanes.control, CONTROL_MAX) => {}
             () = self.persisted.changed() => {}
-            () = self.snapshots.done() => {}
+            () = self.background.done() => {}
             _ = self.mailbox.peers.recv_many(&mut lanes.peers, PEERS_MAX) => {}
             () = timer.as_mut() => {}
             _ = self.mailbox.clients.recv_many(&mut lanes.clients, room.min(CLIENTS_MAX)), if room > 0 => {}
@@ -220,9 +220,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             }
         }
         self.hear_storage(now)?;
-        if let Some(taken) = self.snapshots.take()? {
-            self.core.step(now, taken, &mut self.effects);
-        }
+        self.hear_background(now)?;
         let mut peers = std::mem::take(&mut self.lanes.peers);
         let messages = peers.len();
         let mut heard = messages;
@@ -291,6 +289,19 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.lanes.durable = sequence;
             let id = WriteId { boot: self.lanes.written.boot, sequence };
             self.core.step(now, Input::Persisted(id), &mut self.effects);
+        }
+        Ok(())
+    }
+
+    fn hear_background(&mut self, now: Now) -> Result<(), ReplicaError> {
+        for input in self.background.inputs()? {
+            self.core.step(now, input, &mut self.effects);
+        }
+        while let Some((to, message)) = self.background.pieces.take() {
+            match message {
+                Ok(message) => self.timed("send_vsr", "Message", |task| task.send(to, message))?,
+                Err(reason) => self.telemetry.piece_unreadable(&self.core, to, &reason),
+            }
         }
         Ok(())
     }
@@ -365,6 +376,9 @@ impl<M: StateMachine> ReplicaTask<M> {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
+                Effect::Send { to, message } if !message.is_loaded() => {
+                    self.background.pieces.read(to, message);
+                }
                 Effect::Send { to, message } => {
                     self.timed("send_vsr", "Message", |task| task.send(to, message))?;
                 }
@@ -395,8 +409,13 @@ impl<M: StateMachine> ReplicaTask<M> {
                     let frozen = self.timed("snapshot", type_name::<M>(), |task| task.machine.freeze())?;
                     self.telemetry.snapshot_begun(&self.core, op);
                     let stage = called("stage", || self.storage.stage())?;
-                    self.snapshots.write(op, frozen, stage);
+                    self.background.snapshots.write(op, frozen, stage);
                 }
+                Effect::Stage(part) => {
+                    let fresh = || called("stage", || self.storage.stage());
+                    self.background.staging.add(*part, fresh)?;
+                }
+                Effect::Unstage => self.background.staging.give_up(),
                 Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
                 Effect::InstallSnapshot(snapshot) => {
                     self.timed("restore", type_name::<M>(), |task| task.install(&snapshot))?;

@@ -2,6 +2,7 @@
 
 use crate::{
     Config, Dump, Health, LogStorage, Persisted, ReplicaError, Replies, StateMachine, Transport,
+    background::Background,
     clock::Clock,
     control::{Control, Done, Pause},
     door::{DoorKeeper, Doors, Submission},
@@ -11,7 +12,6 @@ use crate::{
     read::{ReadJob, Readers},
     replica_task::{Lanes, Mailbox, ReplicaTask, Run, run},
     server::Host,
-    snapshots::Snapshots,
     status::Publisher,
     waiters::Waiters,
 };
@@ -87,7 +87,7 @@ impl<M: StateMachine> Seat<M> {
             core,
             machine,
             host,
-            snapshots: Snapshots::default(),
+            background: Background::default(),
             transport,
             replies,
             storage,

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use vsr_core::State;
 
 /// So much is in memory at once of a state that is not.
-const PART_BYTES: usize = 256 << 10;
+const PART_BYTES: usize = 64 << 10;
 
 pub(crate) struct StateReader<'a> {
     state: &'a State,

@@ -6,6 +6,7 @@ use crate::{
     entry::Entry,
     message::{Body, Message, Part, Suffix},
     run::checksum,
+    trailing::Trailing,
 };
 use alloc::{
     string::{String, ToString},
@@ -119,14 +120,28 @@ impl Record {
 }
 
 impl Message {
-    /// The message as bytes, for a transport that carries bytes.
+    /// The message as bytes, for a transport that carries bytes. One that is not [loaded](Self::is_loaded) is read first, and if its
+    /// piece of a snapshot cannot be read, it goes without: nobody takes that, and the protocol asks again.
     #[must_use]
     pub fn encode(&self) -> Bytes {
+        if self.is_loaded() {
+            return self.encode_loaded();
+        }
+        let mut message = self.clone();
+        if message.load().is_err()
+            && let Some(piece) = message.body.piece_mut()
+        {
+            piece.bytes = Trailing::default();
+        }
+        message.encode_loaded()
+    }
+
+    fn encode_loaded(&self) -> Bytes {
         let meta = bincode::serde::encode_to_vec(self, format())
             .expect("a message has a binary form, and memory is bounded by Limits");
         let mut payloads = Vec::new();
         self.body.each_payload(&mut |payload| payloads.push(payload));
-        let trailing: usize = payloads.iter().map(|payload| payload.len()).sum();
+        let trailing: usize = payloads.iter().map(|payload: &&[u8]| payload.len()).sum();
         let mut frame = Vec::with_capacity(HEADER_BYTES + meta.len() + trailing);
         frame.push(FORMAT_VERSION);
         frame.extend_from_slice(&(meta.len() as u32).to_le_bytes());
@@ -189,14 +204,14 @@ type Take<'a> = &'a mut dyn FnMut(u64) -> Result<Bytes, DecodeError>;
 
 /// The payloads of a message, in the order in which they follow it.
 impl Body {
-    fn each_payload<'a>(&'a self, visit: &mut dyn FnMut(&'a Bytes)) {
+    fn each_payload<'a>(&'a self, visit: &mut dyn FnMut(&'a [u8])) {
         match self {
             Self::Request(run) => visit(run.body()),
             Self::Prepare { entry, .. } => visit(entry.run().body()),
             Self::DoViewChange(body) => body.suffix.each_payload(visit),
             Self::StartView(body) => body.suffix.each_payload(visit),
             Self::NewState(body) => match &body.part {
-                Part::Snapshot(piece) => visit(piece.bytes.bytes()),
+                Part::Snapshot(piece) => visit(piece.bytes.here()),
                 Part::Entries(suffix) => suffix.each_payload(visit),
             },
             Self::Bootstrap(_)
@@ -222,7 +237,7 @@ impl Body {
             Self::DoViewChange(body) => body.suffix.attach_payloads(take)?,
             Self::StartView(body) => body.suffix.attach_payloads(take)?,
             Self::NewState(body) => match &mut body.part {
-                Part::Snapshot(piece) => piece.bytes.attach(take(piece.bytes.trailing_len())?),
+                Part::Snapshot(piece) => piece.bytes.attach(take(piece.bytes.len())?),
                 Part::Entries(suffix) => suffix.attach_payloads(take)?,
             },
             Self::Bootstrap(_)
@@ -244,7 +259,7 @@ impl Body {
 }
 
 impl Suffix {
-    fn each_payload<'a>(&'a self, visit: &mut dyn FnMut(&'a Bytes)) {
+    fn each_payload<'a>(&'a self, visit: &mut dyn FnMut(&'a [u8])) {
         self.entries.iter().for_each(|entry| visit(entry.run().body()));
     }
 

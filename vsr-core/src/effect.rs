@@ -6,7 +6,7 @@ use crate::{
     event::Event,
     id::{ClientId, OpNumber, ReadId, ReplicaId, RequestNumber, SessionId, WriteId},
     message::Message,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, StagePart},
     stop::StopReason,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -67,6 +67,11 @@ pub enum Effect {
         /// The op it reflects: all commits before this effect.
         op: OpNumber,
     },
+    /// Keep a part of a state that arrives, elsewhere and at leisure, and say [`Staged`](crate::Input::Staged). There is one at a time:
+    /// the next comes when the host has this one. Nothing of it needs to survive a crash.
+    Stage(Box<StagePart>),
+    /// What was staged so far is of no use any more, and what still comes of it is ignored.
+    Unstage,
     /// Replace the state machine's state. Requests of this replica's clients that it covers are answered by
     /// [`lookup`](crate::Replica::lookup).
     InstallSnapshot(Arc<Snapshot>),

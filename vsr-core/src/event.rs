@@ -4,6 +4,7 @@ use crate::{
     effect::{Asked, Refusal},
     id::{ClientId, EpochNumber, OpNumber, ReplicaId, SessionId, ViewNumber},
     message::MessageName,
+    state::BlobError,
 };
 use core::time::Duration;
 use serde::Serialize;
@@ -83,6 +84,8 @@ pub enum Event {
     PieceReceived { from: ReplicaId, op: OpNumber, held: u64, bytes: u64 },
     /// The pieces of a snapshot are thrown away: they do not make what they were said to be.
     PiecesDiscarded { from: ReplicaId, op: OpNumber, reason: Ignored },
+    /// What had arrived of a snapshot could not be kept. It is fetched anew.
+    StagingFailed { op: OpNumber, reason: BlobError },
     /// The staged log of a newer view took the place of the own one (decision 4).
     ViewInstalled { view: ViewNumber, op: OpNumber },
     /// The log was lost; the others are asked for it, until enough of them answer. A round ends with a time-out.
@@ -101,6 +104,8 @@ pub enum Event {
     SnapshotInstalled { op: OpNumber },
     /// A snapshot was taken.
     SnapshotTaken { op: OpNumber, bytes: u64 },
+    /// A snapshot could not be written out. It is tried again.
+    SnapshotFailed { op: OpNumber, reason: BlobError },
     /// A snapshot was due while the last was not durable yet, and is left out.
     SnapshotSkipped { op: OpNumber },
     /// The log's beginning was given up.

@@ -110,6 +110,10 @@ pub struct WriteId {
     pub sequence: u64,
 }
 
+/// Names a part of a snapshot's state that is on its way to where the host keeps it; counts up from each start of the replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId(pub u64);
+
 /// Monotonic nanoseconds since an instant of the host's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

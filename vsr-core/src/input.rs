@@ -3,11 +3,11 @@
 use crate::{
     configuration::Record,
     entry::Entry,
-    id::{OpNumber, ReadId, WriteId},
+    id::{OpNumber, ReadId, StageId, WriteId},
     message::Message,
     run::Request,
     snapshot::Snapshot,
-    state::State,
+    state::{BlobError, State},
 };
 use alloc::{sync::Arc, vec::Vec};
 
@@ -34,13 +34,30 @@ pub enum Input {
     SnapshotTaken {
         /// As in the effect.
         op: OpNumber,
-        /// What the state machine wrote.
-        state: State,
+        /// What the state machine wrote; or why there is no room for it. Then the log goes on until it has none either, and the state is
+        /// frozen again after a while.
+        state: Result<State, BlobError>,
+    },
+    /// The host's answer to [`Stage`](crate::Effect::Stage), any time later.
+    Staged {
+        /// As in the effect.
+        id: StageId,
+        /// What came of it. After a failure nothing is staged.
+        result: Result<Staged, BlobError>,
     },
     /// The state machine wants replicated time to reach this (nanoseconds since 1970), or nothing (decision 16).
     NextTick(Option<u64>),
     /// The host is about to stop this replica: hand the view over (decision 2).
     Leave,
+}
+
+/// What came of a part of a state.
+#[derive(Clone, Debug)]
+pub enum Staged {
+    /// It is there; more is to come.
+    Part,
+    /// It was the last one, and this is the state. Its digest is that of the bytes that came: the protocol compares it (rule D6).
+    Whole(State),
 }
 
 /// What a read must reflect.

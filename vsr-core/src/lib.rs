@@ -18,6 +18,7 @@
 //!    - `TakeDigest`: hand in the state's digest, if there is one, to [`Replica::digested`] at once.
 //!    - `Read`: run a client's read on the state as it is between these effects; `ReadRefused`: tell the client to try again.
 //!    - `TakeSnapshot`: freeze the state machine's state, write it out elsewhere, and say [`Input::SnapshotTaken`] when that is done.
+//!    - `Stage`: keep a part of a state that arrives, elsewhere, and say [`Input::Staged`] when that is done; `Unstage`: forget it.
 //!    - `InstallSnapshot`: replace the state machine's state.
 //!    - `Observe`: tell whoever listens. It is never needed for correctness.
 //!    - `Stop`: this replica is finished; the reason says what to do.
@@ -137,6 +138,7 @@ mod snapshot;
 mod state;
 mod stop;
 mod trace_context;
+mod trailing;
 
 pub use codec::{DecodeError, FORMAT_VERSION};
 pub use config::{Config, ConfigError, Limits, ReplicatedLimits};
@@ -145,7 +147,7 @@ pub use effect::{Answer, Asked, Effect, Refusal, Write};
 pub use entry::Entry;
 pub use event::{Event, Ignored, StatusName};
 pub use id::*;
-pub use input::{Input, LogState, ReadKind, Restored};
+pub use input::{Input, LogState, ReadKind, Restored, Staged};
 pub use message::{
     Body, Bootstrap, Digest, DoViewChange, Message, MessageName, NewState, Part, RecoveryResponse, Standing,
     StartView, Suffix,
@@ -157,7 +159,8 @@ pub use replica::Timer;
 pub use replica::{Replica, Status};
 pub use run::{Head, Origin, Request, Run, checksum};
 pub use session::{Lookup, Sessions};
-pub use snapshot::{Held, Piece, Snapshot, SnapshotHeader, Trailing};
+pub use snapshot::{Held, Piece, Snapshot, SnapshotHeader, StagePart};
 pub use state::{Blob, BlobError, State, StateDigest};
 pub use stop::{StartError, StopReason};
 pub use trace_context::{TraceContext, TraceContextError};
+pub use trailing::Trailing;

@@ -6,6 +6,7 @@ use crate::{
     id::{ClusterId, EpochNumber, GroupId, Hash, Incarnation, Nonce, OpNumber, ReplicaId, ViewNumber},
     run::Run,
     snapshot::{Held, Piece},
+    state::BlobError,
 };
 use alloc::{boxed::Box, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -259,7 +260,43 @@ impl Suffix {
     }
 }
 
+impl Message {
+    /// Whether all of it is in memory. What is not is a piece of a snapshot whose state lies elsewhere.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.body.piece().is_none_or(|piece| piece.bytes.is_here())
+    }
+
+    /// Reads what is not in memory. May take as long as a disk takes: not on the replica's task.
+    ///
+    /// # Errors
+    /// When it cannot be read. The message is best dropped: the protocol repairs that.
+    pub fn load(&mut self) -> Result<(), BlobError> {
+        self.body.piece_mut().map_or(Ok(()), |piece| piece.bytes.load())
+    }
+}
+
 impl Body {
+    pub(crate) fn piece(&self) -> Option<&Piece> {
+        match self {
+            Self::NewState(body) => match &body.part {
+                Part::Snapshot(piece) => Some(piece),
+                Part::Entries(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn piece_mut(&mut self) -> Option<&mut Piece> {
+        match self {
+            Self::NewState(body) => match &mut body.part {
+                Part::Snapshot(piece) => Some(piece),
+                Part::Entries(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Its name, for transcripts, traces and metrics.
     #[must_use]
     pub fn name(&self) -> MessageName {

@@ -263,6 +263,14 @@ mutations! {
     KeepUnprovenLog = "keep-unproven-log",
     /// E2: trim a snapshot's log, and forget the snapshot, while somebody fetches it.
     TrimWhatIsFetched = "trim-what-is-fetched",
+    /// D6: hand the host another part while one is under way.
+    StageTwoAtOnce = "stage-two-at-once",
+    /// D6: take what comes of a part that was given up for what comes of the one under way.
+    StagedOfAnyName = "staged-of-any-name",
+    /// D6: go on behind a part that could not be kept.
+    KeepFailedStage = "keep-failed-stage",
+    /// E1: take no other snapshot when one could not be written out.
+    SnapshotFailsForGood = "snapshot-fails-for-good",
     /// B12: add to a log that cannot be trimmed because a snapshot does not get done.
     GrowWithoutBound = "grow-without-bound",
 }

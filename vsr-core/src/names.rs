@@ -35,9 +35,9 @@ named! {
     VoteCast VoteCancelled VoteReceived Abdicated DoViewChangeSent DoViewChangeReceived LogChosen
     StartViewSent StartViewReceived Appended Truncated PrepareSent PrepareReceived Retransmitted
     PrepareOkSent PrepareOkReceived QuorumReached CommitSent CommitReceived CommitAdvanced GetStateSent
-    GetStateReceived NewStateSent NewStateReceived PieceSent PieceReceived PiecesDiscarded ViewInstalled
+    GetStateReceived NewStateSent NewStateReceived PieceSent PieceReceived PiecesDiscarded StagingFailed ViewInstalled
     RecoveryStarted RecoveryReceived RecoveryResponseReceived RecoveryTargetKnown Recovered MemoryLossProven
-    SnapshotInstalled SnapshotTaken SnapshotSkipped Trimmed SessionRegistered SessionEvicted Duplicate Held
+    SnapshotInstalled SnapshotTaken SnapshotFailed SnapshotSkipped Trimmed SessionRegistered SessionEvicted Duplicate Held
     Forwarded Refused ReadsAsked ProbeOkReceived ReadIndexReceived ReadRefused Conflict DigestsDiffer
     PeerUp PeerDown Ignored
 }

@@ -15,6 +15,7 @@ mod reads;
 mod recovery;
 mod requests;
 mod restored;
+mod snapshot_arrival;
 mod snapshot_transfer;
 mod state_transfer;
 mod status;
@@ -26,7 +27,10 @@ use crate::{
     configuration::{Membership, Record},
     effect::{Answer, Asked, Effect},
     event::{Event, Ignored},
-    id::{ClientId, Hash, Incarnation, Now, OpNumber, ReplicaId, RequestNumber, SessionId, Time, ViewNumber},
+    id::{
+        ClientId, Hash, Incarnation, Now, OpNumber, ReplicaId, RequestNumber, SessionId, StageId, Time,
+        ViewNumber,
+    },
     input::{Input, LogState, Restored},
     log::{Log, Point},
     message::{Body, Message},
@@ -50,7 +54,8 @@ use reads::Reads;
 use recovery::Recovering;
 use requests::Credits;
 use restored::{check_record, restore_log, restore_replicated};
-use snapshot_transfer::{Incoming, Served};
+use snapshot_arrival::Incoming;
+use snapshot_transfer::Served;
 use state_transfer::Transfer;
 pub use status::Status;
 use timers::Timers;
@@ -88,6 +93,8 @@ pub struct Replica {
     transfer: Option<Transfer>,
     /// A snapshot that arrives in pieces: it is committed, so it outlives the transfer it was asked for in.
     incoming: Option<Incoming>,
+    /// The last part of it that was handed to the host.
+    staged: StageId,
     /// One that is whole, and waits for what follows it.
     arrived: Option<Arrived>,
     served: Served,
@@ -198,6 +205,7 @@ impl Replica {
             peers: Peers::default(),
             transfer: None,
             incoming: None,
+            staged: StageId(0),
             arrived: None,
             served: Served::new(config.members.len()),
             durability: Durability::new(boot, stage, record.view, log_view, log.op()),
@@ -339,6 +347,7 @@ impl Replica {
             Input::Persisted(write) => self.on_persisted(write),
             Input::Timer => self.on_timer(),
             Input::SnapshotTaken { op, state } => self.on_snapshot_taken(op, state),
+            Input::Staged { id, result } => self.on_staged(id, result),
             Input::NextTick(at) => self.next_tick = at,
             Input::Leave => self.on_leave(),
         }

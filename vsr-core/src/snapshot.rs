@@ -3,15 +3,15 @@
 use crate::{
     codec,
     configuration::Membership,
-    id::{Hash, OpNumber},
+    id::{Hash, OpNumber, StageId},
     log::Point,
-    run::{from_hex, to_hex},
     session::Sessions,
-    state::{Blob as _, BlobError, State},
+    state::{State, slice},
+    trailing::Trailing,
 };
-use alloc::{string::String, sync::Arc};
+use alloc::sync::Arc;
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 /// The replicated state after one operation. What the protocol keeps comes first, then what the state machine wrote.
@@ -72,11 +72,25 @@ pub struct Held {
     pub offset: u64,
 }
 
-/// Bytes of which a binary format encodes only the length: they travel raw behind the message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trailing {
-    bytes: Bytes,
-    len: u64,
+/// Part of a state that arrives, for the host to keep where a state has room.
+#[derive(Clone, Debug)]
+pub struct StagePart {
+    /// Its name.
+    pub id: StageId,
+    /// Of which snapshot.
+    pub header: SnapshotHeader,
+    /// Where in the state it begins: where the last part ended, or at 0, and then whatever was staged before is of no use any more.
+    pub offset: u64,
+    /// What it holds; at least one byte.
+    pub bytes: Trailing,
+}
+
+impl StagePart {
+    /// Whether the state is whole with it.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.offset + self.bytes.len() == self.header.state_bytes
+    }
 }
 
 impl SnapshotHeader {
@@ -177,12 +191,12 @@ impl Snapshot {
     }
 
     /// What follows `offset`, at most `bytes_max` bytes. No piece reaches from one part into the other.
-    pub(crate) fn piece(&self, offset: u64, bytes_max: usize) -> Result<Piece, BlobError> {
+    pub(crate) fn piece(&self, offset: u64, bytes_max: usize) -> Piece {
         let bytes = match offset.checked_sub(self.header.protocol_bytes) {
-            None => self.protocol.read(offset, bytes_max)?,
-            Some(start) => self.state.read(start, bytes_max)?,
+            None => slice(&self.protocol, offset, bytes_max).into(),
+            Some(start) => Trailing::of(&self.state, start, bytes_max),
         };
-        Ok(Piece { header: self.header, offset, bytes: bytes.into() })
+        Piece { header: self.header, offset, bytes }
     }
 }
 
@@ -197,53 +211,6 @@ impl Replicated {
 pub(crate) struct Arrived {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) replicated: Replicated,
-}
-
-impl Trailing {
-    /// The bytes themselves.
-    #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    pub(crate) fn trailing_len(&self) -> u64 {
-        self.len
-    }
-
-    pub(crate) fn attach(&mut self, bytes: Bytes) {
-        self.bytes = bytes;
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.bytes.len() as u64 == self.len
-    }
-}
-
-impl From<Bytes> for Trailing {
-    fn from(bytes: Bytes) -> Self {
-        Self { len: bytes.len() as u64, bytes }
-    }
-}
-
-impl Serialize for Trailing {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            to_hex(&self.bytes).serialize(serializer)
-        } else {
-            self.len.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Trailing {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            from_hex(&text).map(Self::from).ok_or_else(|| D::Error::custom("a piece is not hexadecimal"))
-        } else {
-            Ok(Self { bytes: Bytes::new(), len: u64::deserialize(deserializer)? })
-        }
-    }
 }
 
 #[cfg(test)]
@@ -278,9 +245,9 @@ mod tests {
         for bytes_max in [1, 7, 1000] {
             let mut bytes = Vec::new();
             while (bytes.len() as u64) < whole {
-                let piece = snapshot.piece(bytes.len() as u64, bytes_max).expect("it is in memory");
-                assert!(piece.bytes.is_complete() && (1..=bytes_max).contains(&piece.bytes.bytes().len()));
-                bytes.extend_from_slice(piece.bytes.bytes());
+                let piece = snapshot.piece(bytes.len() as u64, bytes_max);
+                assert!(piece.bytes.is_complete() && (1..=bytes_max as u64).contains(&piece.bytes.len()));
+                bytes.extend_from_slice(piece.bytes.here());
             }
             assert_eq!(assemble(snapshot.header, bytes.into()).as_ref(), Some(&snapshot));
         }

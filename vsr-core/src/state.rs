@@ -29,15 +29,21 @@ pub trait Blob: Any + fmt::Debug + Send + Sync {
     fn read(&self, offset: u64, bytes_max: usize) -> Result<Bytes, BlobError>;
 }
 
-/// Bytes that cannot be read, and why.
+/// Bytes that cannot be read or kept, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BlobError(String);
 
 impl BlobError {
-    /// Says in words what could not be read.
+    /// Says in words what is wrong.
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
+    }
+
+    /// Its words.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -48,10 +54,15 @@ impl Blob for Bytes {
     }
 
     fn read(&self, offset: u64, bytes_max: usize) -> Result<Bytes, BlobError> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.as_ref().len());
-        let end = start.saturating_add(bytes_max).min(self.as_ref().len());
-        Ok(self.slice(start..end))
+        Ok(slice(self, offset, bytes_max))
     }
+}
+
+/// What begins at `offset`, at most `bytes_max` bytes.
+pub(crate) fn slice(bytes: &Bytes, offset: u64, bytes_max: usize) -> Bytes {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let end = start.saturating_add(bytes_max).min(bytes.len());
+    bytes.slice(start..end)
 }
 
 /// What a state machine wrote, with a digest of it. Two with the same length and digest are the same.
@@ -145,6 +156,14 @@ impl State {
             let got = bytes.len();
             Err(BlobError(alloc::format!("{got} bytes at {offset} where {expected} are expected")))
         }
+    }
+}
+
+impl State {
+    /// The same without an error, if they are in memory: then nobody has to wait for them.
+    pub(crate) fn in_memory(&self, offset: u64, bytes_max: usize) -> Option<Bytes> {
+        let bytes = (&*self.blob as &dyn Any).downcast_ref::<Bytes>()?;
+        Some(slice(bytes, offset, bytes_max))
     }
 }
 

@@ -130,7 +130,15 @@ pub(super) fn execute(stage: &mut Stage, line: &str) -> Result<(), String> {
         }
         ["snapshots", at, "automatic"] => {
             stage.world.hosts[replica(at)?].snapshots = Storage::Immediate;
-            stage.write_snapshots(replica(at)?, OpNumber(u64::MAX - 1))
+            stage.write_snapshots(replica(at)?, OpNumber(u64::MAX - 1), true)
+        }
+        ["stages", at, "manual"] => {
+            stage.world.hosts[replica(at)?].stages = Storage::Delayed;
+            Ok(())
+        }
+        ["stages", at, "automatic"] => {
+            stage.world.hosts[replica(at)?].stages = Storage::Immediate;
+            stage.finish_parts(replica(at)?)
         }
         ["damage", ref which @ ..] => damage(stage, which),
         ["timeout", ref all @ ..] => quietly(stage, |stage| {
@@ -224,11 +232,21 @@ fn cluster(stage: &mut Stage, count: &str, options: &[&str]) -> Result<(), Strin
     if modes.contains(&"manual-snapshots") {
         stage.world.hosts.iter_mut().for_each(|host| host.snapshots = Storage::Delayed);
     }
+    if modes.contains(&"manual-stages") {
+        stage.world.hosts.iter_mut().for_each(|host| host.stages = Storage::Delayed);
+    }
     Ok(())
 }
 
-const MODES: [&str; 6] =
-    ["unformed", "view-durable", "manual-turns", "manual-storage", "manual-snapshots", "lenient"];
+const MODES: [&str; 7] = [
+    "unformed",
+    "view-durable",
+    "manual-turns",
+    "manual-storage",
+    "manual-snapshots",
+    "manual-stages",
+    "lenient",
+];
 
 fn form(stage: &mut Stage) -> Result<(), String> {
     quietly(stage, |stage| {

@@ -13,7 +13,8 @@
 //! - `collide R0 c1 1 put x 9`: a confused client uses a number again for something else.
 //! - `storage R1 manual`, `persist R1`, `storage R1 automatic`; `late R1`: what its storage would have said of the last write before the
 //!   crash. `configure R1 window=7` for its next start. `clock R1 -10s` shifts the time of day it shows.
-//! - `snapshots R1 manual`: a frozen state is not written out until `snapshots R1 automatic`. `damage R0->R1 NewState`: the piece of a
+//! - `snapshots R1 manual`: a frozen state is not written out until `snapshots R1 automatic`. `stages R1 manual`: what arrives of a state is
+//!   not kept until `stages R1 automatic`, but for the oldest part by `staged R1`, or not even that by `staged R1 failed`. `damage R0->R1 NewState`: the piece of a
 //!   snapshot in it has another byte.
 //! - `timeout R1 R2`: the clock of each runs until it gives up on the primary, or on its backups. `heartbeat R0`, `tick R0 300ms`.
 //! - `crash R0`, `lose R0` (a crash that takes the log), `restart R0`, `wipe R0`, `leave R0`; `bewitch R0` (its state machine answers otherwise than it should); `partition R0 | R1 R2`, `cut R0->R1`, `heal`.
@@ -24,8 +25,8 @@
 //! - `expect [not] …`: see [`claims`].
 //!
 //! Recorded runs (see [`shrink`](crate::shrink)) need more precise ones:
-//! - `cluster 3 seed=7 manual-turns manual-storage manual-snapshots lenient`: replicas draw from another seed; what is for a replica waits for
-//!   `turn R0`; all storages are manual, and snapshots wait for `snapshot R0 5` (all up to op 5); a command that finds nothing to act on does nothing.
+//! - `cluster 3 seed=7 manual-turns manual-storage manual-snapshots manual-stages lenient`: replicas draw from another seed; what is for a replica waits for
+//!   `turn R0`; all storages are manual, snapshots wait for `snapshot R0 5` (all up to op 5; `snapshot R0 5 failed`: there is no room), and parts of states for `staged R0`; a command that finds nothing to act on does nothing.
 //! - `deliver R0->R1 Commit #3`: the third of such messages. `timer R0`: the replica is told that its timer went off, `fire R0`: its clock moves
 //!   there first. `pass R0 12ms`: its clock moves, and no timer goes off.
 //! - `write R0`: the oldest write becomes durable, `told R0`: the replica hears of one. `crash R0 after 3 effects` of its next turns.

@@ -25,10 +25,11 @@ pub(super) fn execute(stage: &mut Stage, words: &[&str]) -> Result<(), String> {
             host.crash_after = Some(effects);
             Ok(())
         }
-        ["snapshot", at, op] => {
+        ["snapshot", at, op, ref outcome @ ..] => {
             let op = op.parse().map_err(|_| format!("{op} is no op"))?;
-            stage.write_snapshots(replica(at)?, OpNumber(op))
+            stage.write_snapshots(replica(at)?, OpNumber(op), has_room(outcome)?)
         }
+        ["staged", at, ref outcome @ ..] => stage.finish_part(replica(at)?, has_room(outcome)?),
         ["invoke", name, ref operation @ ..] => {
             let floor = stage.world.checkers.answered();
             let client = stage.client(name);
@@ -45,5 +46,14 @@ pub(super) fn execute(stage: &mut Stage, words: &[&str]) -> Result<(), String> {
             Ok(())
         }
         _ => disks::execute(stage, words),
+    }
+}
+
+/// Whether what is to be kept finds room.
+fn has_room(outcome: &[&str]) -> Result<bool, String> {
+    match outcome {
+        [] => Ok(true),
+        ["failed"] => Ok(false),
+        _ => Err("it may have failed, or not".into()),
     }
 }

@@ -362,6 +362,12 @@ impl Stage {
                 Event::PiecesDiscarded { from, op, reason } => {
                     format!("throws the snapshot of {op} away that came from {from}: {reason:?}")
                 }
+                Event::StagingFailed { op, reason } => {
+                    format!("cannot keep what it has of the snapshot of {op}: {reason}")
+                }
+                Event::SnapshotFailed { op, reason } => {
+                    format!("cannot write the snapshot of {op}: {reason}")
+                }
                 Event::SnapshotSkipped { op } => format!("leaves out the snapshot of {op}"),
                 Event::SnapshotInstalled { op } => format!("installs the snapshot of {op}"),
                 _ => continue,
@@ -434,10 +440,27 @@ impl Stage {
         Ok(())
     }
 
-    /// What is frozen is written out.
-    pub(super) fn write_snapshots(&mut self, replica: usize, through: OpNumber) -> Result<(), String> {
-        let written: Vec<Input> = self.world.hosts[replica].write_snapshots(through).collect();
+    /// What is frozen is written out, or finds no room.
+    pub(super) fn write_snapshots(
+        &mut self,
+        replica: usize,
+        through: OpNumber,
+        room: bool,
+    ) -> Result<(), String> {
+        let written: Vec<Input> = self.world.hosts[replica].states.write_out(through, room).collect();
         written.into_iter().try_for_each(|input| self.put(replica, input))
+    }
+
+    /// All parts of a state that are on their way to where it is kept arrive there.
+    pub(super) fn finish_parts(&mut self, replica: usize) -> Result<(), String> {
+        let staged = self.world.hosts[replica].states.finish_parts();
+        staged.into_iter().try_for_each(|input| self.put(replica, input))
+    }
+
+    /// The oldest such part arrives there, or finds no room.
+    pub(super) fn finish_part(&mut self, replica: usize, room: bool) -> Result<(), String> {
+        let staged = self.world.hosts[replica].states.finish_part(room).ok_or("nothing is being staged")?;
+        self.put(replica, staged)
     }
 
     /// Delivers all that is not held, until nothing is left.

@@ -14,6 +14,7 @@ pub(super) const GLOBAL: &[Rewrite] = &[
     storage_by_itself,
     oldest_messages,
     |lines| without_option(&without(lines, "snapshot"), "manual-snapshots"),
+    |lines| without_option(&without(lines, "staged"), "manual-stages"),
     |lines| without_option(lines, "view-durable"),
     |lines| rename(lines, "timer", "fire"),
     formed_at_once,

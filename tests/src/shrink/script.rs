@@ -34,6 +34,9 @@ pub(super) fn lines(world: &World, recording: &Recording) -> Result<Vec<String>,
     if world.hosts.iter().any(|host| host.snapshots == Storage::Delayed) {
         cluster += " manual-snapshots";
     }
+    if world.hosts.iter().any(|host| host.stages == Storage::Delayed) {
+        cluster += " manual-stages";
+    }
     if world.hosts.iter().any(|host| host.disk.forgets()) {
         cluster += " view-durable";
     }
@@ -196,7 +199,12 @@ impl<'a> Script<'a> {
             }
             Input::Timer => self.lines.push(format!("timer R{replica}")),
             Input::Leave => self.lines.push(format!("leave R{replica}")),
-            Input::SnapshotTaken { op, .. } => self.lines.push(format!("snapshot R{replica} {}", op.0)),
+            Input::SnapshotTaken { op, state } => {
+                self.lines.push(format!("snapshot R{replica} {}{}", op.0, name_outcome(state)));
+            }
+            Input::Staged { result, .. } => {
+                self.lines.push(format!("staged R{replica}{}", name_outcome(result)));
+            }
             Input::Read { kind: ReadKind::Linearizable, .. } => {
                 self.lines.push(format!("read R{replica} reader x0"));
             }
@@ -295,6 +303,10 @@ fn inputs(step: &Step) -> impl Iterator<Item = (usize, &Input)> {
         _ => &[],
     };
     inputs.iter().map(|input| (step.replica, input))
+}
+
+fn name_outcome<T, E>(outcome: &Result<T, E>) -> &'static str {
+    if outcome.is_ok() { "" } else { " failed" }
 }
 
 fn name_fate(fate: Fate) -> String {

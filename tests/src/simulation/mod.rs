@@ -19,7 +19,7 @@ use crate::{
     disk::{StorageMode, StorageMutations},
     faults::Faults,
     host::Outbox,
-    prng::Prng,
+    prng::{Prng, mix},
     subject::Subject,
     trace::{Trace, describe},
     world::World,
@@ -162,6 +162,8 @@ pub struct Course {
     queue: Queue,
     swarm: Swarm,
     prng: Prng,
+    /// Decides about parts of states: what else a seed draws does not depend on how many there are.
+    states: Prng,
     now: u64,
     faults: bool,
     /// Events so far: a world that spins without getting anywhere is found by it.
@@ -206,6 +208,7 @@ impl Course {
             world,
             swarm,
             prng,
+            states: Prng::new(mix(seed)),
             now: 0,
             faults: true,
             events: 0,
@@ -282,10 +285,21 @@ impl Course {
                 Ok(())
             }
             Event::SnapshotWritten { replica, op, boot } => {
-                let host = &mut self.world.hosts[replica];
-                if host.is_up() && host.boots == boot {
-                    self.world.trace.fold(op.0);
-                    self.sites[replica].inbox.extend(host.write_snapshots(op));
+                if self.runs(replica, boot) {
+                    let room = self.finds_room();
+                    self.world.trace.fold(op.0 << 1 | u64::from(room));
+                    let written = self.world.hosts[replica].states.write_out(op, room);
+                    self.sites[replica].inbox.extend(written);
+                    self.schedule_turn(replica);
+                }
+                Ok(())
+            }
+            Event::Staged { replica, boot } => {
+                if self.runs(replica, boot) {
+                    let room = self.finds_room();
+                    self.world.trace.fold(u64::from(room));
+                    let staged = self.world.hosts[replica].states.finish_part(room);
+                    self.sites[replica].inbox.extend(staged);
                     self.schedule_turn(replica);
                 }
                 Ok(())
@@ -414,12 +428,17 @@ impl Course {
             site.write_done_at = site.write_done_at.max(self.now + delay);
             self.queue.at(site.write_done_at, Event::Persisted { replica, id });
         }
+        let boot = self.world.hosts[replica].boots;
+        // Where all is healed nothing is that slow; a log that is full at each snapshot would outlast all patience.
+        let longest = if self.faults { u64::MAX } else { self.swarm.heartbeat_interval };
+        let mean = self.swarm.snapshot_mean.min(longest);
         for op in out.snapshots.drain(..) {
-            // Where all is healed nothing is that slow; a log that is full at each snapshot would outlast all patience.
-            let longest = if self.faults { u64::MAX } else { self.swarm.heartbeat_interval };
-            let at = self.now + self.prng.delay(self.swarm.snapshot_mean.min(longest));
-            let boot = self.world.hosts[replica].boots;
+            let at = self.now + self.prng.delay(mean);
             self.queue.at(at, Event::SnapshotWritten { replica, op, boot });
+        }
+        for _ in 0..mem::take(&mut out.parts) {
+            let at = self.now + self.states.delay(mean);
+            self.queue.at(at, Event::Staged { replica, boot });
         }
         for (client, of, heard) in out.answers.drain(..) {
             if self.faults && self.prng.chance(self.swarm.lose_answer) {
@@ -434,6 +453,16 @@ impl Course {
             self.read_ends(reader.client, reader.number, outcome.map(|seen| seen.at))?;
         }
         Ok(())
+    }
+
+    /// Whether there is room for a state, or a part of it.
+    fn finds_room(&mut self) -> bool {
+        !(self.faults && self.states.chance(self.swarm.no_room))
+    }
+
+    fn runs(&self, replica: usize, boot: u64) -> bool {
+        let host = &self.world.hosts[replica];
+        host.is_up() && host.boots == boot
     }
 
     fn schedule_turn(&mut self, replica: usize) {

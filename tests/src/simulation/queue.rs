@@ -9,6 +9,7 @@ pub(super) enum Event {
     Deliver { replica: usize, message: Message },
     Persisted { replica: usize, id: WriteId },
     SnapshotWritten { replica: usize, op: OpNumber, boot: u64 },
+    Staged { replica: usize, boot: u64 },
     Requests { replica: usize, client: usize, requests: Vec<Request> },
     Read { replica: usize, client: usize, number: u64 },
     Turn { replica: usize },
@@ -33,6 +34,7 @@ impl Event {
             // A disk does not pause with its machine's scheduler, nor do other threads; the rest is the outside world.
             Self::Persisted { .. }
             | Self::SnapshotWritten { .. }
+            | Self::Staged { .. }
             | Self::Restart { .. }
             | Self::Client { .. }
             | Self::Fault

@@ -29,6 +29,8 @@ pub(super) struct Swarm {
     pub(super) storage_mean: u64,
     /// How long a snapshot takes to be written out.
     pub(super) snapshot_mean: u64,
+    /// Odds that there is no room for a state that is written out, or for a part of one that arrives.
+    pub(super) no_room: u64,
     pub(super) delay_mean: u64,
     pub(super) turn_delay: u64,
     pub(super) drop: u64,
@@ -99,6 +101,7 @@ impl Swarm {
         let mut aside = prng.clone();
         let quiet = aside.chance(500);
         let idle_heartbeat_interval = quiet.then(|| heartbeat_interval * aside.pick(&[2, 5, 16]));
+        let no_room = if faults.disk { aside.pick(&[0, 200, 500]) } else { 0 };
         Self {
             replicas,
             operations: options.operations,
@@ -110,6 +113,7 @@ impl Swarm {
             forgets: prng.chance(300) || options.view_durable,
             spares: !options.too_many_losses,
             snapshot_mean: heartbeat_interval * prng.pick(&[0, 1, 4, 12]),
+            no_room,
             storage_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 1]),
             delay_mean: heartbeat_interval / prng.pick(&[100, 20, 5, 2]),
             turn_delay: heartbeat_interval / prng.pick(&[1000, 100, 20]),

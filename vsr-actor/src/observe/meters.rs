@@ -379,6 +379,10 @@ meters! {
     snapshot_pieces_received_total: Counter;
     /// Snapshots that arrived damaged, by reason.
     snapshots_discarded_total: Counter by "reason": &'static str;
+    /// Pieces of snapshots that could not be read, and were not sent.
+    snapshot_pieces_unreadable_total: Counter;
+    /// Snapshots of which a piece that arrived could not be kept.
+    snapshots_not_kept_total: Counter;
     /// Snapshots that took the place of the own state.
     snapshots_installed_total: Counter;
 
@@ -392,6 +396,8 @@ meters! {
     snapshot_duration_seconds: Histogram;
     /// Snapshots left out because the one before was not durable.
     snapshots_skipped_total: Counter;
+    /// Snapshots that could not be written out.
+    snapshots_failed_total: Counter;
     /// Times the log's beginning was given up.
     log_trims_total: Counter;
 

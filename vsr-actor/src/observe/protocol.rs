@@ -3,9 +3,9 @@
 use super::Event;
 use vsr_core::Event as Core;
 
-impl Event<'_> {
+impl<'a> Event<'a> {
     /// What is told as it is. Nothing for what [`Telemetry`](super::Telemetry) adds to, and tells in its own words.
-    pub(super) fn of(event: &Core) -> Option<Self> {
+    pub(super) fn of(event: &'a Core) -> Option<Self> {
         Some(match *event {
             Core::Bound => Self::Bound {},
             Core::Formed => Self::Formed {},
@@ -58,6 +58,7 @@ impl Event<'_> {
             Core::PieceSent { to, op, offset } => Self::PieceSent { to, op, offset },
             Core::PieceReceived { from, op, held, bytes } => Self::PieceReceived { from, op, held, bytes },
             Core::PiecesDiscarded { from, op, reason } => Self::PiecesDiscarded { from, op, reason },
+            Core::StagingFailed { op, ref reason } => Self::StagingFailed { op, reason: reason.as_str() },
             Core::RecoveryStarted { view } => Self::RecoveryStarted { view },
             Core::RecoveryReceived { from, view } => Self::RecoveryReceived { from, view },
             Core::RecoveryResponseReceived { from, view, op } => {

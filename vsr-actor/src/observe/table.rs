@@ -183,6 +183,12 @@ table! {
         /// The pieces of a snapshot are thrown away: they do not make what they were said to be.
         PiecesDiscarded WARN "vsr.state_transfer.snapshot_discarded"
             { from: ReplicaId, op: OpNumber, reason: Ignored } [snapshots_discarded_total(reason.name(), 1)];
+        /// A piece of the own snapshot that a replica asked for cannot be read, and is not sent. It will ask somebody else.
+        PieceUnreadable ERROR "vsr.state_transfer.snapshot_unreadable"
+            { to: ReplicaId, reason: &'a str } [snapshot_pieces_unreadable_total(1)];
+        /// What had arrived of a snapshot could not be kept: no room, above all. It is fetched anew.
+        StagingFailed WARN "vsr.state_transfer.snapshot_not_kept"
+            { op: OpNumber, reason: &'a str } [snapshots_not_kept_total(1)];
         /// A snapshot took the place of the own state.
         SnapshotInstalled INFO "vsr.state_transfer.snapshot_installed"
             { op: OpNumber } [snapshots_installed_total(1)];
@@ -217,6 +223,10 @@ table! {
         SnapshotTaken DEBUG "vsr.snapshot.taken"
             { op: OpNumber, bytes: u64, duration: Option<Duration> }
             [snapshots_taken_total(1), snapshot_bytes_total(*bytes), snapshot_duration_seconds(*duration)];
+        /// A snapshot could not be written out: no room, above all. It is tried again after ten heartbeat time-outs, or when the next is due;
+        /// until one succeeds the log is not trimmed.
+        SnapshotFailed WARN "vsr.snapshot.failed"
+            { op: OpNumber, reason: &'a str } [snapshots_failed_total(1)];
         /// A snapshot was due while the last was not durable yet, and is left out.
         SnapshotSkipped DEBUG "vsr.snapshot.skipped"
             { op: OpNumber } [snapshots_skipped_total(1)];

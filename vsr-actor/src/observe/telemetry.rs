@@ -11,8 +11,8 @@ use crate::{ReplicaError, clock::Clock, storage::News};
 use std::time::Duration;
 use tracing::{Level, Span};
 use vsr_core::{
-    Body, GroupId, Message, OpNumber, Replica, ReplicaId, RequestNumber, SessionId, Status, StatusName, Time,
-    TraceContext, ViewNumber,
+    BlobError, Body, GroupId, Message, OpNumber, Replica, ReplicaId, RequestNumber, SessionId, Status,
+    StatusName, Time, TraceContext, ViewNumber,
 };
 
 /// Tells tracing, metrics and observers what happens in one replica. Also what was under way when it is dropped.
@@ -177,6 +177,10 @@ impl Telemetry {
                 let duration = begun.map(|(_, begun)| self.since(begun));
                 self.tell(source, &Event::SnapshotTaken { op, bytes, duration });
             }
+            vsr_core::Event::SnapshotFailed { op, ref reason } => {
+                self.freezing = None;
+                self.tell(source, &Event::SnapshotFailed { op, reason: reason.as_str() });
+            }
             vsr_core::Event::CommitSent { commit, heartbeat } => {
                 self.tell(source, &Event::CommitSent { commit });
                 if heartbeat {
@@ -338,6 +342,11 @@ impl Telemetry {
     pub(crate) fn snapshot_begun(&mut self, core: &Replica, op: OpNumber) {
         self.freezing = Some((op, self.now()));
         self.tell(Source::Now(core), &Event::SnapshotBegun { op });
+    }
+
+    /// A piece of a snapshot that another replica asked for cannot be read.
+    pub(crate) fn piece_unreadable(&mut self, core: &Replica, to: ReplicaId, reason: &BlobError) {
+        self.tell(Source::Now(core), &Event::PieceUnreadable { to, reason: reason.as_str() });
     }
 
     /// A turn took messages out of the mailboxes.

@@ -9,6 +9,7 @@ mod failover;
 mod file_log;
 mod groups;
 mod history;
+mod large_states;
 mod outcomes;
 mod panics;
 mod primaries;

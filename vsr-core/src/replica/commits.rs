@@ -11,11 +11,14 @@ use crate::{
     run::Origin,
     session::{Begin, Lookup, Registered, Sessions},
     snapshot::{Arrived, Replicated, Snapshot},
-    state::State,
+    state::{BlobError, State},
 };
 use alloc::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
-use core::ops::Range;
+use core::{ops::Range, time::Duration};
+
+/// A snapshot that could not be written out is tried again after so many heartbeat time-outs: each attempt may fill a disk.
+const SNAPSHOT_RETRY_TIMEOUTS: u32 = 10;
 
 /// How far commits went, and what the host owes for them.
 #[derive(Clone, Debug, Hash)]
@@ -223,14 +226,36 @@ impl Replica {
             self.observe(Event::SnapshotSkipped { op });
             return false;
         }
-        self.commits.writing = Some(Writing { at: Point::end_of(entry), protocol: None });
-        self.out.push(Effect::TakeSnapshot { op });
+        self.take_snapshot(Point::end_of(entry));
         true
+    }
+
+    fn take_snapshot(&mut self, at: Point) {
+        self.timers.snapshot_at = None;
+        self.commits.writing = Some(Writing { at, protocol: None });
+        self.out.push(Effect::TakeSnapshot { op: at.op });
+    }
+
+    /// The last one could not be written out, and perhaps now it can. A full log has no other boundary to wait for.
+    pub(super) fn take_snapshot_again(&mut self) {
+        self.timers.snapshot_at = None;
+        let latest = self.snapshot.as_ref().map_or(OpNumber(0), |snapshot| snapshot.op());
+        let at = self.log.point_at(self.commits.emitted).filter(|at| at.op > latest);
+        if let Some(at) = at.filter(|_| !self.snapshot_is_under_way()) {
+            self.take_snapshot(at);
+            // Nothing is committed between this effect and now.
+            self.capture_sessions();
+        }
     }
 
     /// Whether a snapshot will be due without another entry.
     pub(super) fn boundary_is_in_the_log(&self) -> bool {
         self.log.op().0 - self.commits.boundary.0 >= self.config.limits.snapshot_interval_ops
+    }
+
+    /// Whether a snapshot was due and could not be written out.
+    pub(super) fn snapshot_is_owed(&self) -> bool {
+        self.timers.snapshot_at.is_some()
     }
 
     /// Whether a snapshot is being written out, or on its way to the storage.
@@ -255,14 +280,25 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_snapshot_taken(&mut self, op: OpNumber, state: State) {
+    pub(super) fn on_snapshot_taken(&mut self, op: OpNumber, state: Result<State, BlobError>) {
         let Some(Writing { at, protocol: Some(protocol) }) =
             self.commits.writing.take_if(|it| it.at.op == op)
         else {
             return;
         };
-        self.observe(Event::SnapshotTaken { op, bytes: state.len() });
-        self.durability.snapshot_taken(Arc::new(Snapshot::new(at, protocol, state)));
+        match state {
+            Ok(state) => {
+                self.observe(Event::SnapshotTaken { op, bytes: state.len() });
+                self.durability.snapshot_taken(Arc::new(Snapshot::new(at, protocol, state)));
+            }
+            Err(reason) => {
+                self.observe(Event::SnapshotFailed { op, reason });
+                let for_good = self.mutated(Mutation::SnapshotFailsForGood);
+                let wait = self.config.heartbeat_timeout * SNAPSHOT_RETRY_TIMEOUTS;
+                let wait = if for_good { Duration::MAX } else { wait };
+                self.timers.snapshot_at = Some(self.now.monotonic.after(wait));
+            }
+        }
     }
 
     /// More is known to be committed; never less (rule B7).
@@ -285,6 +321,7 @@ impl Replica {
         self.sessions = replicated.sessions;
         self.digests.resume(replicated.replies);
         self.commits = Commits::after(snapshot.op());
+        self.timers.snapshot_at = None;
         self.observe(Event::SnapshotInstalled { op: snapshot.op() });
         self.out.push(Effect::InstallSnapshot(snapshot));
     }

@@ -287,7 +287,9 @@ impl Replica {
             self.trim_behind(snapshot.op());
         }
         // Only a snapshot frees the log. What leads to the next one is let in, and nothing that comes after it.
-        self.log_is_oversized() && (self.snapshot_is_under_way() || self.boundary_is_in_the_log())
+        let snapshot_will_come =
+            self.snapshot_is_under_way() || self.snapshot_is_owed() || self.boundary_is_in_the_log();
+        self.log_is_oversized() && snapshot_will_come
     }
 
     /// Whether the whole log, and the view it belongs to, are durable (rule F1).

@@ -22,7 +22,7 @@ impl Replica {
     /// [`draw_from`](Self::draw_from) is called before every step.
     ///
     /// Left out are the configuration, which never changes; clocks, the generator and the jitter of timers, which the caller decides;
-    /// the numbers of writes, which only name them; who was heard, which is for people where no group may be quiet; the time-outs' back-off, which is nothing but time; and
+    /// the numbers of writes and of staged parts, which only name them; who was heard, which is for people where no group may be quiet; the time-outs' back-off, which is nothing but time; and
     /// digests, which follow from what was applied.
     pub fn fingerprint(&self, hasher: &mut impl Hasher) {
         let Self {
@@ -44,6 +44,7 @@ impl Replica {
             peers: _,
             transfer,
             incoming,
+            staged: _,
             arrived,
             served,
             durability,

@@ -61,7 +61,7 @@ impl Replica {
             assert!(transfer.view >= self.view, "no transfer of a view that is over");
         }
         if let Some(incoming) = &self.incoming {
-            assert!(incoming.held() < incoming.header().bytes(), "a snapshot that is whole is not incoming");
+            assert!(incoming.held() <= incoming.header().bytes(), "no more arrives than was announced");
             let bytes_max = self.config.limits.snapshot_bytes_max;
             assert!(incoming.header().bytes() <= bytes_max, "what arrives is within its bound");
         }

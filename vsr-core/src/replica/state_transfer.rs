@@ -29,7 +29,7 @@ pub(crate) struct Transfer {
     /// The op at which the view started, once known.
     start_op: Option<OpNumber>,
     /// The best commit-number of a replica that is normal in the view.
-    commit: OpNumber,
+    pub(super) commit: OpNumber,
     /// What is held so far: behind the own commit-number, or behind the snapshot that has arrived.
     staged: Suffix,
 }
@@ -155,12 +155,12 @@ impl Replica {
 
     /// Asks the source for what follows what is there.
     pub(super) fn fetch(&mut self) {
+        if self.durability.view() < self.view || self.use_whole_snapshot() {
+            return;
+        }
         let now = self.now.monotonic;
         let end = self.log.end();
         let in_own_view = self.in_own_view();
-        if self.durability.view() < self.view {
-            return;
-        }
         let fresh = self.mutated(Mutation::NonceEachRequest).then(|| Nonce(self.rng.next()));
         let Some(transfer) = &mut self.transfer else { return };
         transfer.asked_at = Some(now);
@@ -271,7 +271,7 @@ impl Replica {
             self.note_view(Some(start_op).filter(|_| normal), commit);
         }
         match part {
-            Part::Snapshot(piece) => self.on_piece(from, commit, &piece),
+            Part::Snapshot(piece) => self.on_piece(from, &piece),
             Part::Entries(mut suffix) if choosing => {
                 self.keep_what_is_final(&mut suffix);
                 self.stage(from, &suffix)

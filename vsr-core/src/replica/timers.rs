@@ -1,4 +1,5 @@
-//! Two clocks: one that repeats what got no answer, one that gives up on the primary (rules B11 and C1).
+//! Three clocks: one that repeats what got no answer, one that gives up on the primary (rules B11 and C1), and one that runs only after
+//! a snapshot could not be written out.
 
 use super::{Mode, Replica};
 use crate::{event::Event, id::Time, mutation::Mutation};
@@ -10,13 +11,15 @@ pub(crate) struct Timers {
     pub(crate) repeat_at: Time,
     /// When to vote to leave the view. Not for a primary.
     pub(crate) failure_at: Option<Time>,
+    /// When to try again to take a snapshot.
+    pub(crate) snapshot_at: Option<Time>,
     /// View changes since a view last started: each waits longer.
     pub(crate) attempts: u32,
 }
 
 impl Timers {
     pub(crate) fn starting(now: Time) -> Self {
-        Self { repeat_at: now, failure_at: None, attempts: 0 }
+        Self { repeat_at: now, failure_at: None, snapshot_at: None, attempts: 0 }
     }
 }
 
@@ -27,7 +30,7 @@ impl Replica {
     pub(super) fn next_timer(&self) -> Time {
         let never = Time(u64::MAX);
         let repeat_at = if self.has_to_repeat() { self.timers.repeat_at } else { never };
-        self.timers.failure_at.unwrap_or(never).min(repeat_at)
+        [self.timers.failure_at, self.timers.snapshot_at].into_iter().flatten().fold(repeat_at, Time::min)
     }
 
     /// While there is nothing to repeat the timer is not looked at: whatever comes then has a whole interval to be answered.
@@ -44,6 +47,9 @@ impl Replica {
             self.timers.repeat_at = now.after(self.config.heartbeat_interval);
             self.forget_overtaken_snapshots();
             self.on_repeat();
+        }
+        if self.timers.snapshot_at.is_some_and(|snapshot_at| now >= snapshot_at) {
+            self.take_snapshot_again();
         }
         let stopped = matches!(self.mode, Mode::Stopped);
         if !stopped && self.timers.failure_at.is_some_and(|failure_at| now >= failure_at) {

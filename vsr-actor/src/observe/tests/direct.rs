@@ -8,8 +8,8 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use vsr_core::{
-    Asked, ClientId, Event, Ignored, MessageName, OpNumber, Refusal, Replica, ReplicaId, RequestNumber,
-    SessionId, StatusName, TraceContext, ViewNumber, WriteId,
+    Asked, BlobError, ClientId, Event, Ignored, MessageName, OpNumber, Refusal, Replica, ReplicaId,
+    RequestNumber, SessionId, StatusName, TraceContext, ViewNumber, WriteId,
 };
 
 async fn replica(clock: Clock) -> Replica {
@@ -68,6 +68,7 @@ fn samples() -> Vec<Event> {
         Event::PieceSent { to, op, offset: 0 },
         Event::PieceReceived { from, op, held: 1, bytes: 2 },
         Event::PiecesDiscarded { from, op, reason },
+        Event::StagingFailed { op, reason: BlobError::new("no room") },
         Event::RecoveryStarted { view },
         Event::RecoveryReceived { from, view },
         Event::RecoveryResponseReceived { from, view, op: None },
@@ -76,6 +77,7 @@ fn samples() -> Vec<Event> {
         Event::MemoryLossProven { replicas: 2 },
         Event::SnapshotInstalled { op },
         Event::SnapshotTaken { op, bytes: 100 },
+        Event::SnapshotFailed { op, reason: BlobError::new("no room") },
         Event::SnapshotSkipped { op },
         Event::Trimmed { through: after },
         Event::SessionRegistered { client: ClientId(9), session },
@@ -130,6 +132,7 @@ fn tell_all(telemetry: &mut Telemetry, core: &Replica) {
     telemetry.operation_failed(core, OpNumber(13), &error);
     telemetry.callback_slow("handle_call", "Get", Duration::from_secs(1));
     telemetry.mailbox_taken(core, 1, 2, 3, || 4);
+    telemetry.piece_unreadable(core, ReplicaId(0), &BlobError::new("the disk is gone"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,7 +75,7 @@ impl Alone {
                     Effect::TakeDigest { op } => self.replica.digested(op, None),
                     Effect::TakeSnapshot { op } => {
                         let state = State::from(format!("the state at {op}").into_bytes());
-                        let taken = Input::SnapshotTaken { op, state };
+                        let taken = Input::SnapshotTaken { op, state: Ok(state) };
                         self.replica.step(Now::default(), taken, &mut self.effects);
                     }
                     Effect::Stop(reason) => panic!("{reason}"),
