@@ -110,6 +110,12 @@ async fn without_a_quorum_the_outcome_is_unknown_and_without_a_replica_nothing_h
     // The primary has proposed it before it knows that nobody answers.
     let reply = peer.ask("INCR n").await;
     assert!(reply.starts_with("-ERR UNKNOWNOUTCOME "), "{reply}");
+    // A read changes nothing, so nothing is unknown about it.
+    let reply = peer.ask("GET n").await;
+    assert!(reply.starts_with("-CLUSTERDOWN "), "{reply}");
+    assert_eq!(peer.ask("READONLY").await, "+OK");
+    assert_eq!((peer.ask("GET n").await.as_str(), peer.line().await.as_str()), ("$1", "1"));
+    assert_eq!(peer.ask("READWRITE").await, "+OK");
     dev.cluster().crash(primary).await.expect("it runs");
     assert_eq!(peer.ask("PING").await, "+PONG");
     for id in dev.cluster().ids() {
@@ -138,4 +144,32 @@ async fn what_no_replica_ever_saw_may_be_tried_again() {
     dev.cluster().primary().await.expect("a primary");
     assert_eq!(peer.ask("INCR n").await, ":2");
     dev.shutdown().await.expect("healthy replicas");
+}
+
+#[tokio::test]
+async fn stale_reads_show_what_the_replica_behind_the_port_has_and_others_what_the_group_has() {
+    let dev = dev().await;
+    let (primary, backups) = roles(&dev).await;
+    let mut cut_off = Peer::connect(port(&dev, primary)).await;
+    assert_eq!(cut_off.ask("SET k old").await, "+OK");
+    let mut other = Peer::connect(port(&dev, backups[0])).await;
+    assert_eq!(other.ask("VSR.PARTITION").await, "+OK");
+    assert_eq!(other.ask("SET k new").await, "+OK");
+    assert_eq!(cut_off.ask("READONLY").await, "+OK");
+    assert_eq!((cut_off.ask("GET k").await.as_str(), cut_off.line().await.as_str()), ("$3", "old"));
+    let stale = read_op(&mut cut_off, "stale").await;
+    assert_eq!(cut_off.ask("READWRITE").await, "+OK");
+    assert_eq!((cut_off.ask("GET k").await.as_str(), cut_off.line().await.as_str()), ("$3", "new"));
+    let now = read_op(&mut cut_off, "linearizable").await;
+    assert!(stale < now, "{stale}, then {now}");
+    assert_eq!(other.ask("VSR.HEAL").await, "+OK");
+    dev.shutdown().await.expect("healthy replicas");
+}
+
+/// The op of the last read of a connection.
+async fn read_op(peer: &mut Peer, mode: &str) -> u64 {
+    peer.send(b"VSR.READ\r\n").await;
+    let told = [peer.line().await, peer.line().await, peer.line().await];
+    assert_eq!(told, ["*2".to_owned(), format!("${}", mode.len()), mode.to_owned()]);
+    peer.line().await[1..].parse().expect("a number")
 }
