@@ -21,6 +21,7 @@ use nemesis::{Deeds, Nemesis, weather};
 use plan::{Counts, Plan};
 use std::{
     error::Error,
+    future::pending,
     io,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -172,10 +173,15 @@ impl Arguments {
             roll_back(&mut group, time).await?
         } else {
             let mut nemesis = Nemesis { group: &mut group, deeds: Deeds::default() };
-            tokio::join!(
-                nemesis.run(&plan.faults, end),
-                weather(&network, &admins, &plan.weather, end, &mut storms)
-            );
+            let storm = async {
+                weather(&network, &admins, &plan.weather, end, &mut storms).await;
+                pending::<()>().await;
+            };
+            // The first problem is the end, also of the bad weather.
+            tokio::select! {
+                () = nemesis.run(&plan.faults, end) => {}
+                () = storm => {}
+            }
             nemesis.deeds
         };
         let mut problems = deeds.problems.clone();

@@ -7,6 +7,7 @@ use std::{
     fmt::Write,
     io,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -58,25 +59,37 @@ pub fn config() -> Config {
 pub struct Dev {
     cluster: Arc<Cluster<Store>>,
     addresses: Vec<SocketAddr>,
+    /// Nothing: in memory.
+    data: Option<PathBuf>,
     fronts: JoinSet<io::Result<()>>,
     stop: watch::Sender<bool>,
 }
 
 impl Dev {
-    /// Listens on `port` and the two ports after it (on any free ports, if it is 0), then starts the replicas.
+    /// Listens on `port` and the two ports after it (on any free ports, if it is 0), then starts the replicas, on directories in `data`
+    /// or in memory.
     ///
     /// # Errors
     /// See [`DevError`]; nothing runs then.
-    pub async fn start(port: u16, config: Config, settings: Settings) -> Result<Self, DevError> {
+    pub async fn start(
+        port: u16,
+        data: Option<PathBuf>,
+        config: Config,
+        settings: Settings,
+    ) -> Result<Self, DevError> {
         // All ports before the first replica: a group of which one door is missing would be a trap.
         let mut listeners = Vec::new();
         for replica in 0..REPLICAS as u16 {
             listeners.push(listen(if port == 0 { 0 } else { port.saturating_add(replica) }).await?);
         }
         let deadline = config.client.deadline;
-        let cluster = Arc::new(Cluster::builder(REPLICAS, Store::default).config(config).start().await?);
+        let mut builder = Cluster::builder(REPLICAS, Store::default).config(config);
+        if let Some(data) = &data {
+            builder = builder.data_dir(data);
+        }
+        let cluster = Arc::new(builder.start().await?);
         let (stop, stopped) = watch::channel(false);
-        let mut dev = Self { cluster, addresses: Vec::new(), fronts: JoinSet::new(), stop };
+        let mut dev = Self { cluster, addresses: Vec::new(), data, fronts: JoinSet::new(), stop };
         for (listener, replica) in listeners.into_iter().zip(dev.cluster.ids()) {
             let address = listener.local_addr().map_err(|error| DevError::Listen { port, error })?;
             dev.addresses.push(address);
@@ -105,7 +118,11 @@ impl Dev {
     /// There is no primary.
     pub async fn banner(&self) -> Result<String, DevError> {
         let primary = self.cluster.primary().await?;
-        let mut text = String::from("Three replicas in this process, in memory:\n");
+        let (place, fate) = match &self.data {
+            Some(data) => (format!("on {}", data.display()), "it goes on there when it is started again"),
+            None => ("in memory".to_owned(), "the data goes with it"),
+        };
+        let mut text = format!("Three replicas in this process, {place}:\n");
         for (replica, address) in self.cluster.ids().iter().zip(&self.addresses) {
             let role = if *replica == primary { "primary" } else { "backup" };
             // Writing to a String cannot fail.
@@ -118,7 +135,7 @@ impl Dev {
              redis-cli -p {port} VSR.STATUS       view, primary, op, commit and applied of each replica\n  \
              redis-cli -p {port} VSR.CRASH {0}      the primary dies, the others take over; VSR.RESTART {0}\n  \
              redis-cli -p {port} VSR.PARTITION    the primary is cut off; VSR.HEAL\n\
-             Ctrl-C ends it; the data goes with it.",
+             Ctrl-C ends it; {fate}.",
             primary.0
         );
         Ok(text)

@@ -4,7 +4,7 @@ mod signal;
 
 use clap::{Parser, Subcommand};
 use signal::StopSignal;
-use std::{error::Error, io::IsTerminal, process::ExitCode};
+use std::{error::Error, io::IsTerminal, path::PathBuf, process::ExitCode};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use vsr_actor::{Config, observe::prometheus};
@@ -29,8 +29,11 @@ enum Command {
         /// Port of the first replica; the others take the two after it. 0: any free ports.
         #[arg(long, default_value_t = 6379, value_parser = clap::value_parser!(u16).range(0..=65533))]
         port: u16,
-        /// Keep everything in memory: the only storage there is yet.
-        #[arg(long)]
+        /// Where the replicas keep everything, each in a directory of its own.
+        #[arg(long, value_name = "DIR", default_value = "vsr-data")]
+        data: PathBuf,
+        /// Keep everything in memory instead: it is gone when the program ends.
+        #[arg(long, conflicts_with = "data")]
         memory: bool,
     },
     /// Runs one replica of a group whose others are other processes, on other machines usually.
@@ -71,7 +74,7 @@ async fn main() -> ExitCode {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let result = match arguments.command {
-        Command::Dev { port, memory: _ } => dev(port).await.map(|()| true),
+        Command::Dev { port, data, memory } => dev(port, (!memory).then_some(data)).await.map(|()| true),
         Command::Serve(flags) => return serve(*flags).await,
         Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline } => {
             let mut config = maelstrom::config();
@@ -92,9 +95,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn dev(port: u16) -> Result<(), Box<dyn Error>> {
+async fn dev(port: u16, data: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let mut stop = StopSignal::new()?;
-    let dev = Dev::start(port, dev::config(), Settings::default()).await?;
+    let dev = Dev::start(port, data, dev::config(), Settings::default()).await?;
     tokio::select! {
         banner = dev.banner() => {
             println!("{}", banner?);

@@ -130,7 +130,7 @@ async fn additions_through_watch_are_counted_once_at_whatever_replicas() {
 async fn a_password_is_part_of_the_address() {
     let requirepass = Some(Password::from("secret".to_owned()));
     let settings = Settings { requirepass, ..Settings::default() };
-    let dev = Dev::start(0, config(), settings).await.expect("free ports");
+    let dev = Dev::start(0, None, config(), settings).await.expect("free ports");
     let port = dev.addresses()[0].port();
     let used = tokio::task::spawn_blocking(move || {
         let open = |who: &str, suffix: &str| {

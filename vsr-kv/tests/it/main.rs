@@ -1,6 +1,7 @@
 //! The server as its users meet it: clients over TCP in front of three replicas, and the program itself.
 
 mod clients;
+mod directory;
 mod expiry;
 mod failover;
 mod histories;
@@ -28,12 +29,14 @@ async fn dev_with(deadline: Duration) -> Dev {
     config.heartbeat_interval = Duration::from_millis(20);
     config.heartbeat_timeout = Duration::from_millis(100);
     config.client.deadline = deadline;
-    Dev::start(0, config, Settings::default()).await.expect("free ports and a valid configuration")
+    Dev::start(0, None, config, Settings::default()).await.expect("free ports and a valid configuration")
 }
 
 /// Three replicas with the time-outs a user has: for tests that keep the machine busy rather than wait for a failover.
 async fn patient_dev() -> Dev {
-    Dev::start(0, dev::config(), Settings::default()).await.expect("free ports and a valid configuration")
+    Dev::start(0, None, dev::config(), Settings::default())
+        .await
+        .expect("free ports and a valid configuration")
 }
 
 /// The primary and the two others.

@@ -1,8 +1,8 @@
 //! The program: its flags, its exit codes, its end.
 
-use super::wire::Peer;
+use super::{directory::Directory, wire::Peer};
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vsr-kv"));
@@ -46,21 +46,22 @@ fn a_port_in_use_is_named() {
     assert!(told.contains(&format!("port {port} of 127.0.0.1 is in use")), "{told}");
 }
 
-#[cfg(unix)]
-#[tokio::test]
-async fn it_says_how_to_connect_serves_and_ends_when_interrupted() {
-    let mut running =
-        Running(program(&["dev", "--port", "0", "--memory"]).spawn().expect("the program starts"));
+/// Starts `dev`, and waits until it has told how to connect.
+fn started(arguments: &[&str]) -> (Running, BufReader<ChildStdout>, String, u16) {
+    let mut running = Running(program(arguments).spawn().expect("the program starts"));
     let mut output = BufReader::new(running.0.stdout.take().expect("it is piped"));
     let mut banner = String::new();
     while !banner.contains("Ctrl-C") {
         let read = output.read_line(&mut banner).expect("text");
         assert!(read > 0, "ended after: {banner}");
     }
-    assert!(banner.contains("primary") && banner.contains("VSR.CRASH"), "{banner}");
     let port = banner.split("redis-cli -p ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a port");
-    let mut peer = Peer::connect(port.parse().expect("a number")).await;
-    assert_eq!(peer.ask("INCR n").await, ":1");
+    let port = port.parse().expect("a number");
+    (running, output, banner, port)
+}
+
+/// As Ctrl-C does.
+fn interrupt(mut running: Running, mut output: BufReader<ChildStdout>) {
     let killed =
         Command::new("kill").args(["-INT", &running.0.id().to_string()]).status().expect("kill runs");
     assert!(killed.success());
@@ -68,6 +69,35 @@ async fn it_says_how_to_connect_serves_and_ends_when_interrupted() {
     output.read_to_string(&mut rest).expect("text");
     let status = running.0.wait().expect("it ends");
     assert_eq!(status.code(), Some(0), "{rest}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn it_says_how_to_connect_serves_and_ends_when_interrupted() {
+    let (running, output, banner, port) = started(&["dev", "--port", "0", "--memory"]);
+    assert!(banner.contains("primary") && banner.contains("VSR.CRASH"), "{banner}");
+    assert!(banner.contains("in memory") && banner.contains("the data goes with it"), "{banner}");
+    assert_eq!(Peer::connect(port).await.ask("INCR n").await, ":1");
+    interrupt(running, output);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_kept_in_a_directory_is_there_at_the_next_start_and_used_by_one_at_a_time() {
+    let directory = Directory::new("dev");
+    let data = directory.join("data").display().to_string();
+    let arguments = ["dev", "--port", "0", "--data", &data];
+    for number in [":1", ":2"] {
+        let (running, output, banner, port) = started(&arguments);
+        assert!(banner.contains(&data) && banner.contains("it goes on there"), "{banner}");
+        assert_eq!(Peer::connect(port).await.ask("INCR n").await, number);
+        let (code, told) = run(&arguments);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains(&data) && told.contains("in use by another"), "{told}");
+        interrupt(running, output);
+    }
+    let (code, told) = run(&["dev", "--memory", "--data", &data]);
+    assert!(code == Some(2) && told.contains("--memory"), "{told}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `vsr-kv serve` as processes, asked over their ports.
 
+use super::super::directory::Directory;
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -12,29 +13,6 @@ use std::{
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A directory of a test, gone with it.
-pub(super) struct Directory(PathBuf);
-
-impl Directory {
-    pub(super) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("vsr-kv-{name}-{}", std::process::id()));
-        // Of an earlier process with the same number.
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("the directory for temporary files can be written");
-        Self(path)
-    }
-
-    pub(super) fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A port that must be known before anybody listens there: below those that the system gives to whoever asks for any.
 pub(super) fn port() -> u16 {
