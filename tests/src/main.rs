@@ -7,7 +7,7 @@ mod maelstrom;
 mod measure;
 
 use clap::{Parser, Subcommand};
-use measure::{Load, failover, idle, linearizability, steps, telemetry, throughput};
+use measure::{Load, failover, idle, linearizability, steps, telemetry, throughput, transport};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -142,6 +142,15 @@ enum Command {
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
         groups: u64,
     },
+    /// What sockets cost: a group over TCP on loopback, and one whose messages are handed over, in turns.
+    Transport {
+        /// How many operations a slice.
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(256..))]
+        operations: u64,
+        /// How many slices for each number of clients and each transport.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
     /// Steps of the core a second in one thread, with invariants and without.
     Steps {
         /// How many seeds, from 1 on.
@@ -212,6 +221,7 @@ fn main() -> ExitCode {
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
         Command::Idle { groups } => measured(idle(groups)),
+        Command::Transport { operations, rounds } => measured(transport(operations, rounds)),
         Command::Telemetry { pairs, operations, disabled } => {
             measured(telemetry(pairs, operations, disabled))
         }

@@ -7,6 +7,7 @@ mod linearizability;
 mod steps;
 mod telemetry;
 mod throughput;
+mod transport;
 
 pub(crate) use failover::failover;
 pub(crate) use idle::idle;
@@ -14,3 +15,4 @@ pub(crate) use linearizability::linearizability;
 pub(crate) use steps::steps;
 pub(crate) use telemetry::telemetry;
 pub(crate) use throughput::{Load, throughput};
+pub(crate) use transport::transport;

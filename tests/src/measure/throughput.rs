@@ -28,8 +28,8 @@ pub(crate) struct Load {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Put {
-    key: [u8; 16],
-    value: ([u8; 32], [u8; 32]),
+    pub(super) key: [u8; 16],
+    pub(super) value: ([u8; 32], [u8; 32]),
 }
 
 #[derive(Default, Serialize, Deserialize)]
