@@ -35,7 +35,7 @@ mod spans;
 mod table;
 mod telemetry;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod value;
 

@@ -20,7 +20,7 @@ use tracing::{
 
 /// Held by each test that tells anything: tracing loses events where one thread tells something for the first time while another
 /// begins to listen.
-pub(super) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+pub(crate) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     ALONE.lock().await
 }

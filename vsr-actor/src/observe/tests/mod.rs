@@ -11,7 +11,8 @@ mod traces;
 mod transport;
 
 use super::{COMMON_FIELDS, EVENTS, METRICS, MetricKind, TRANSPORT_EVENTS, TRANSPORT_METRICS, Value};
-use capture::{Capture, alone};
+use capture::Capture;
+pub(crate) use capture::alone;
 use std::collections::BTreeSet;
 
 /// What observers, tracing and the table say is the same, event by event.

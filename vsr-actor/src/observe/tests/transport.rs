@@ -35,9 +35,9 @@ fn samples() -> Vec<TransportEvent> {
     ]
 }
 
-#[test]
-fn every_event_reaches_tracing_metrics_and_observers_with_all_its_fields() {
-    let _alone = alone_here();
+#[tokio::test]
+async fn every_event_reaches_tracing_metrics_and_observers_with_all_its_fields() {
+    let _alone = alone().await;
     let capture = Capture::default();
     let _subscriber = tracing::subscriber::set_default(capture.clone());
     let recorder = capture.clone();
@@ -77,13 +77,9 @@ fn every_event_reaches_tracing_metrics_and_observers_with_all_its_fields() {
     assert_eq!(capture.series().len(), TRANSPORT_METRICS.len(), "each was used");
 }
 
-fn alone_here() -> tokio::sync::MutexGuard<'static, ()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it needs nothing");
-    runtime.block_on(alone())
-}
-
-#[test]
-fn an_observer_that_panics_is_not_called_again_and_disturbs_nobody() {
+#[tokio::test]
+async fn an_observer_that_panics_is_not_called_again_and_disturbs_nobody() {
+    let _alone = alone().await;
     let telemetry = TransportTelemetry::new(ClusterId(7), ReplicaId(0));
     let heard = Arc::new(Mutex::new((0, 0)));
     let (bad, good) = (heard.clone(), heard.clone());

@@ -40,13 +40,28 @@ struct Link {
     dialled: Option<u64>,
 }
 
+/// The connection that another would replace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Current {
+    /// The peer's life.
+    pub(super) boot: u64,
+    /// Its number, if this side dialled it.
+    pub(super) dialled: Option<u64>,
+}
+
+/// Whether a side goes with a connection that was dialled to it, by a peer of this life that has seen so many of this side's.
+pub(super) fn goes_with(arbiter: bool, boot: u64, seen: u64, current: Option<Current>) -> bool {
+    let on_its_way = |current: Current| current.boot == boot && current.dialled.is_some_and(|own| own > seen);
+    !arbiter || !current.is_some_and(on_its_way)
+}
+
 pub(super) struct Keeper {
     peer: Arc<Peer>,
     shared: Arc<Shared>,
     accepted: mpsc::Receiver<Accepted>,
     backoff: Backoff,
     /// No attempt before then.
-    not_before: Instant,
+    pub(super) not_before: Instant,
     /// Connections dialled to this peer.
     dials: u64,
     /// The last connection of the peer's own that this side went with: its boot and its number.
@@ -127,7 +142,7 @@ impl Keeper {
         Ok(Link { stream, address, hello, dialled: Some(self.dials) })
     }
 
-    fn failed(&mut self, error: ConnectionError) {
+    pub(super) fn failed(&mut self, error: ConnectionError) {
         let refused = matches!(
             error,
             ConnectionError::Handshake {
@@ -135,30 +150,26 @@ impl Keeper {
                 ..
             }
         );
-        self.not_before = Instant::now() + self.backoff.wait();
         if refused {
             // A person has to do something about it.
             self.backoff.exhaust();
-            self.not_before = Instant::now() + self.backoff.wait();
-        } else {
-            self.backoff.grow();
         }
+        self.not_before = Instant::now() + self.backoff.wait();
+        self.backoff.grow();
         self.peer.failed(error);
         // It would be old by the next attempt, and holds memory until then.
         self.peer.queue.clear();
     }
 
-    /// The connection to go with, if it is this one; `current` is the number of the own one it would replace.
-    fn admit(&mut self, accepted: Accepted, current: Option<(u64, Option<u64>)>) -> Option<Link> {
+    /// The connection to go with, if it is this one.
+    fn admit(&mut self, accepted: Accepted, current: Option<Current>) -> Option<Link> {
         let Accepted { stream, address, heard: Heard { hello, seen } } = accepted;
-        if self.peer.id < self.shared.identity.id {
-            // The arbiter has decided.
-            self.seen = (hello.boot, hello.dial);
-        } else if let Some((boot, Some(dialled))) = current
-            && boot == hello.boot
-            && dialled > seen
-        {
+        let arbiter = self.shared.identity.id < self.peer.id;
+        if !goes_with(arbiter, hello.boot, seen, current) {
             return None;
+        }
+        if !arbiter {
+            self.seen = (hello.boot, hello.dial);
         }
         Some(Link { stream, address, hello, dialled: None })
     }
@@ -176,7 +187,7 @@ impl Keeper {
                 biased;
                 ended = &mut running => break (ended, None),
                 Some(accepted) = self.accepted.recv() => {
-                    if let Some(link) = self.admit(accepted, Some((hello.boot, dialled))) {
+                    if let Some(link) = self.admit(accepted, Some(Current { boot: hello.boot, dialled })) {
                         break (ConnectionError::Replaced, Some(link));
                     }
                 }

@@ -3,6 +3,7 @@
 mod connection;
 mod frame;
 mod handshake;
+mod keeper;
 mod queue;
 
 use super::{TcpConfig, book::StaticAddresses, shared::Shared};
