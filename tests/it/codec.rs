@@ -1,6 +1,11 @@
 //! Messages as bytes: the format does not change by accident, every message survives the way, and no bytes do harm.
 
 use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 use vsr_core::{
     Body, Bootstrap, ClusterId, DecodeError, Digest, EpochNumber, FORMAT_VERSION, GroupId, Hash, Incarnation,
     Message, Nonce, OpNumber, RecoveryResponse, ReplicaId, Standing, ViewNumber, checksum,
@@ -105,6 +110,49 @@ fn bytes_of_messages_are_golden() {
         assert_eq!(rest, format!("{head}{wanted}"), "{name:?}");
         assert!(start.starts_with(header), "{name:?}: {start}");
     }
+}
+
+/// One of each kind as JSON, and its bytes: read by the code of today, and written by it.
+#[test]
+fn bytes_of_every_kind_are_kept() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("it/fixtures/messages_v{FORMAT_VERSION}.txt"));
+    if std::env::var_os("UPDATE_EXPECT").is_some() && !path.exists() {
+        fs::write(&path, fixtures()).expect("the file can be written");
+    }
+    let text =
+        fs::read_to_string(&path).expect("a new format has fixtures of its own: UPDATE_EXPECT=1 writes them");
+    let lines: Vec<_> = text.lines().collect();
+    let mut names = BTreeSet::new();
+    for pair in lines.chunks(2) {
+        let message: Message = serde_json::from_str(pair[0]).expect("it is a message");
+        assert_eq!(hex(&message.encode()), pair[1], "{:?} is written in another way", message.body.name());
+        let byte = |at| u8::from_str_radix(&pair[1][at..at + 2], 16).expect("two digits");
+        let bytes: Vec<_> = (0..pair[1].len()).step_by(2).map(byte).collect();
+        assert_eq!(Message::decode(bytes.into()).as_ref(), Ok(&message));
+        names.insert(message.body.name());
+    }
+    assert_eq!(names.len(), 18, "all kinds are there: {names:?}");
+}
+
+/// Of each kind the largest message of a simulation that is short enough to be looked at.
+fn fixtures() -> String {
+    let mut kinds = BTreeMap::new();
+    for seed in 1..6 {
+        let options = Options { view_durable: seed == 3, ..Options::default() };
+        for message in messages(seed, options, 3000) {
+            let bytes = message.encode();
+            let longest =
+                kinds.entry(message.body.name()).or_insert_with(|| (bytes.clone(), message.clone()));
+            if bytes.len() > longest.0.len() && bytes.len() < 600 {
+                *longest = (bytes, message);
+            }
+        }
+    }
+    let line = |(bytes, message): &(Bytes, Message)| {
+        format!("{}\n{}\n", serde_json::to_string(message).expect("it has a JSON form"), hex(bytes))
+    };
+    kinds.values().map(line).collect()
 }
 
 #[test]
