@@ -28,6 +28,8 @@ pub(super) struct Session {
     pub(super) transaction: Option<Transaction>,
     /// What must not change before the next transaction.
     pub(super) watched: Vec<(Bytes, Version)>,
+    /// A key could not be watched: whoever goes on all the same must not believe that it was.
+    pub(super) watch_failed: bool,
     /// Nothing more is read; the connection ends when all replies are out.
     pub(super) ends: bool,
     _place: Registered,
@@ -54,6 +56,7 @@ impl Session {
             muted: false,
             transaction: None,
             watched: Vec::new(),
+            watch_failed: false,
             ends: false,
             _place: place,
         }
@@ -71,7 +74,12 @@ impl Session {
         self.freshness = Freshness::Linearizable;
         (self.replies, self.muted) = (Replies::On, false);
         self.transaction = None;
+        self.unwatch();
+    }
+
+    pub(super) fn unwatch(&mut self) {
         self.watched.clear();
+        self.watch_failed = false;
     }
 
     /// A command begins: whether it is answered.

@@ -28,13 +28,13 @@ impl<B: Backend> Connection<B> {
             Step::Discard if !begun => self.refuse("ERR DISCARD without MULTI"),
             Step::Discard => {
                 self.session.transaction = None;
-                self.session.watched.clear();
+                self.session.unwatch();
                 self.agree();
             }
             Step::Watch if begun => self.refuse("ERR WATCH inside MULTI is not allowed"),
             Step::Watch => self.watch(&request[1..], write).await?,
             Step::Unwatch => {
-                self.session.watched.clear();
+                self.session.unwatch();
                 self.agree();
             }
             Step::Exec => match self.session.transaction.take() {
@@ -57,6 +57,7 @@ impl<B: Backend> Connection<B> {
         let bytes: usize = watched.iter().map(|(key, _)| key.len()).sum();
         let more: usize = fresh.iter().map(Bytes::len).sum();
         if watched.len() + fresh.len() > WATCHED_MAX || bytes + more > WATCHED_BYTES_MAX {
+            self.session.watch_failed = true;
             self.refuse(&format!(
                 "ERR a connection watches at most {WATCHED_MAX} keys of {WATCHED_BYTES_MAX} bytes together"
             ));
@@ -73,14 +74,18 @@ impl<B: Backend> Connection<B> {
                 self.session.watched.extend(versions);
                 self.agree();
             }
-            Err(error) => self.refuse(&error::text(&error, self.shared.is_loading())),
+            Err(error) => {
+                self.session.watch_failed = true;
+                self.refuse(&error::text(&error, self.shared.is_loading()));
+            }
         }
         Ok(())
     }
 
     async fn exec(&mut self, transaction: Transaction, write: &mut WriteHalf<'_>) -> io::Result<()> {
-        let watched = std::mem::take(&mut self.session.watched);
-        let Some(queued) = transaction.into_commands() else {
+        let (watched, failed) = (std::mem::take(&mut self.session.watched), self.session.watch_failed);
+        self.session.unwatch();
+        let Some(queued) = transaction.into_commands().filter(|_| !failed) else {
             self.refuse("EXECABORT Transaction discarded because of previous errors.");
             return Ok(());
         };

@@ -109,8 +109,26 @@ async fn what_is_queued_and_watched_is_bounded() {
     peer.send(&format!("WATCH{keys}\r\n")).await;
     peer.expect("-ERR a connection watches at most 1024 keys").await;
     peer.skip_to("\r\n").await;
+    // What was not watched does not guard: so nothing is done.
+    let abort = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    peer.send("MULTI\r\nINCR n\r\nEXEC\r\nEXISTS n\r\n").await;
+    peer.expect(&format!("+OK\r\n+QUEUED\r\n{abort}:0\r\n")).await;
     // As many as a pipeline of a client library has.
     peer.send(&format!("MULTI\r\n{}EXEC\r\n", "INCR n\r\n".repeat(20_000))).await;
     peer.expect(&format!("+OK\r\n{}*20000\r\n:1\r\n", "+QUEUED\r\n".repeat(20_000))).await;
     peer.skip_to(":20000\r\n").await;
+}
+
+#[tokio::test]
+async fn who_could_not_watch_executes_nothing_until_told_that_it_does_not_watch() {
+    let mut fake = Fake::default();
+    fake.refuses_looks = true;
+    let mut peer = start(&fake).await.connect().await;
+    let abort = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    for (forgets, outcome) in [("PING", abort), ("UNWATCH", "*1\r\n:1\r\n"), ("RESET", "*1\r\n:2\r\n")] {
+        peer.send(&format!("WATCH k\r\n{forgets}\r\nMULTI\r\nINCR n\r\nEXEC\r\n")).await;
+        peer.expect("-CLUSTERDOWN ").await;
+        peer.skip_to("+QUEUED\r\n").await;
+        peer.expect(outcome).await;
+    }
 }
