@@ -58,6 +58,10 @@ enum Command {
         /// How long a request may take before its client gets an error.
         #[arg(long, default_value = "900ms")]
         deadline: humantime::Duration,
+        /// Keep everything in this directory, each node in one of its own there: a node that is started again goes on. In memory if
+        /// absent.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
 }
 
@@ -76,12 +80,12 @@ async fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Dev { port, data, memory } => dev(port, (!memory).then_some(data)).await.map(|()| true),
         Command::Serve(flags) => return serve(*flags).await,
-        Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline } => {
+        Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline, data } => {
             let mut config = maelstrom::config();
             config.heartbeat_interval = heartbeat_interval.into();
             config.heartbeat_timeout = heartbeat_timeout.into();
             config.client.deadline = deadline.into();
-            node(config).await
+            node(config, data).await
         }
         Command::Demo { seconds, clients } => demo::run(Demo { seconds, clients }).await.map_err(Into::into),
     };
@@ -152,9 +156,9 @@ async fn serve_until_told(flags: Flags) -> Result<(), ServeError> {
 }
 
 /// A node of Maelstrom, until its input ends.
-async fn node(config: Config) -> Result<bool, Box<dyn Error>> {
+async fn node(config: Config, data: Option<PathBuf>) -> Result<bool, Box<dyn Error>> {
     let input = tokio::io::BufReader::new(tokio::io::stdin());
-    if let Err(error) = maelstrom::run(input, tokio::io::stdout(), config).await {
+    if let Err(error) = maelstrom::run(input, tokio::io::stdout(), config, data).await {
         // Not by returning: the runtime would wait for the next line of the input, which may never come.
         eprintln!("error: {error}");
         std::process::exit(1);

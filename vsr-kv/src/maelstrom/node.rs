@@ -10,7 +10,7 @@ use super::{
     waiting::{Asked, Waiting},
 };
 use serde_json::{Map, Value, json};
-use std::{future::pending, io, pin::pin, sync::Arc};
+use std::{future::pending, io, path::PathBuf, pin::pin, sync::Arc};
 use tokio::{
     io::{AsyncBufRead, AsyncWrite},
     sync::mpsc::{self, OwnedPermit},
@@ -46,6 +46,7 @@ pub enum NodeError {
 
 /// Runs a node until its input ends and everything it took is answered. Nothing but messages is written to `output`; what cannot be
 /// answered is told by tracing. The replica lives in memory: a node that is started anew is not the node it was, and its group keeps it out.
+/// Not so with a directory for the `data` of all nodes: there each has one of its own, and goes on where it was.
 ///
 /// Cancel-safe: dropped, the node ends as in a crash.
 ///
@@ -55,12 +56,13 @@ pub async fn run(
     input: impl AsyncBufRead + Unpin,
     output: impl AsyncWrite + Unpin,
     config: Config,
+    data: Option<PathBuf>,
 ) -> Result<(), NodeError> {
     config.validate().map_err(ReplicaError::from)?;
     let (answers, answers_lane) = mpsc::channel(ANSWERS_MAX);
     let (peers, peers_lane) = mpsc::channel(PEERS_MAX);
     let mut writing = pin!(output::write(output, answers_lane, peers_lane));
-    let mut node = Node { config, answers, peers, member: None };
+    let mut node = Node { config, data, answers, peers, member: None };
     let served = tokio::select! {
         written = &mut writing => return written.map_err(NodeError::Output),
         served = node.serve(Lines::new(input, LINE_BYTES_MAX)) => served,
@@ -79,6 +81,7 @@ pub async fn run(
 
 struct Node {
     config: Config,
+    data: Option<PathBuf>,
     answers: mpsc::Sender<String>,
     peers: mpsc::Sender<ToPeer>,
     member: Option<Member>,
@@ -181,16 +184,17 @@ impl Node {
         let names: Arc<[Arc<str>]> = init.node_ids.iter().map(|id| id.as_str().into()).collect();
         let ids = (0..).map(ReplicaId).take(names.len());
         let waiting = Waiting::default();
-        let handle = Builder::new(ReplicaId(init.index as u32), ids, Registers::default())
+        let mut builder = Builder::new(ReplicaId(init.index as u32), ids, Registers::default())
             .config(self.config.clone())
             .transport(Peers { names, me: init.index, lane: self.peers.clone() })
-            .replies(waiting.clone())
-            .start()
-            .await
-            .map_err(|error| match error {
-                ReplicaError::Config(_) | ReplicaError::Start(_) => Fault::malformed(error.to_string()),
-                error => Fault::new(Code::Crash, error.to_string()),
-            })?;
+            .replies(waiting.clone());
+        if let Some(data) = &self.data {
+            builder = builder.data_dir(data.join(format!("replica-{}", init.index)));
+        }
+        let handle = builder.start().await.map_err(|error| match error {
+            ReplicaError::Config(_) | ReplicaError::Start(_) => Fault::malformed(error.to_string()),
+            error => Fault::new(Code::Crash, error.to_string()),
+        })?;
         self.member = Some(Member { init, reader: handle.client(), handle, reads: JoinSet::new(), waiting });
         Ok(())
     }

@@ -65,7 +65,7 @@ impl Net {
         let (input, node_input) = duplex(1 << 20);
         let (node_output, output) = duplex(1 << 20);
         self.inputs[node] = Some(input);
-        self.nodes.spawn(async move { run(BufReader::new(node_input), node_output, config()).await });
+        self.nodes.spawn(async move { run(BufReader::new(node_input), node_output, config(), None).await });
         let from_nodes = self.from_nodes.clone();
         self.readers.spawn(async move {
             let mut lines = BufReader::new(output).lines();

@@ -231,6 +231,6 @@ async fn an_output_that_is_closed_ends_the_node() {
     let (node_output, output) = duplex(1 << 10);
     drop(output);
     input.write_all(b"{\"src\":\"c1\",\"dest\":\"n0\",\"body\":{}}\n").await.expect("there is room");
-    let ended = run(BufReader::new(node_input), node_output, config()).await;
+    let ended = run(BufReader::new(node_input), node_output, config(), None).await;
     assert!(matches!(ended, Err(NodeError::Output(_))), "{ended:?}");
 }
