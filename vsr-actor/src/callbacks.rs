@@ -201,6 +201,10 @@ impl fmt::Debug for Frozen {
 /// what it shares: keep its parts in `Arc`s, clone those in `snapshot`, write them out in the [`Frozen`], and change them with
 /// `Arc::make_mut`, which copies a part only while a snapshot holds it.
 ///
+/// A state may be larger than memory where the storage keeps it elsewhere ([`LogStorage::stage`](crate::LogStorage::stage)): what a
+/// [`Frozen`] writes goes there as it comes, and `restore` reads it from there a part at a time. So write and read in parts, too. A write that
+/// fails for lack of room is not the [`Frozen`]'s fault: pass the error on, and the snapshot is taken again later.
+///
 /// ```
 /// use std::{io, sync::Arc};
 /// use vsr_actor::{Frozen, Snapshot};
