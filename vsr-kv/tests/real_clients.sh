@@ -1,6 +1,7 @@
 #!/bin/sh
 # Stock Redis clients against three replicas: redis-cli in both versions of the protocol, redis-benchmark against each port while
-# all replicas are up, redis-py with its defaults: pipelines, loops of WATCH, keys that end, SCAN. A tool that is not installed is skipped, and named; STRICT=1 makes that a failure.
+# all replicas are up, redis-py with its defaults: pipelines, loops of WATCH, keys that end, SCAN; and a door with a password. A tool
+# that is not installed is skipped, and named; STRICT=1 makes that a failure.
 #
 # Usage: real_clients.sh [path of the program] [first port]
 set -eu
@@ -10,12 +11,13 @@ port=${2:-7379}
 requests=${REQUESTS:-100000}
 ports="$port $((port + 1)) $((port + 2))"
 log=$(mktemp)
+data=$(mktemp -d)
 server=
 
 finish() {
     code=$?
     if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
-    rm -f "$log"
+    rm -rf "$log" "$data"
     exit "$code"
 }
 trap finish EXIT
@@ -174,7 +176,56 @@ else
     skip redis-py
 fi
 
-kill -INT "$server"
-wait "$server" || fail "the server did not end well: exit code $?"
-server=
+stop() {
+    kill -INT "$server"
+    wait "$server" || fail "the server did not end well: exit code $?"
+    server=
+}
+stop
+
+# A door with a password, of a replica that keeps its data in a directory: its second life knows what the first was told.
+guarded=$((port + 3))
+serve() {
+    # Here, and not where the program starts: what the first life said must not pass for the second's.
+    : >"$log"
+    "$program" serve --id 0 --peer "0=127.0.0.1:$((port + 4))" --redis "127.0.0.1:$guarded" \
+        --admin "127.0.0.1:$((port + 5))" --data "$data" --requirepass secret >"$log" 2>&1 &
+    server=$!
+    until grep -q 'listens' "$log"; do
+        kill -0 "$server" 2>/dev/null || { cat "$log"; server=; fail "the replica does not start"; }
+        sleep 0.1
+    done
+}
+
+if have redis-cli; then
+    serve
+    expect "NOAUTH Authentication required." redis-cli -p "$guarded" GET k
+    for flags in "" "-3"; do
+        # shellcheck disable=SC2086
+        cli="redis-cli $flags -p $guarded -a secret --no-auth-warning"
+        expect OK $cli SET k v EX 1000
+        expect v $cli GET k
+    done
+    stop
+    serve
+    expect v $cli GET k
+    [ "$($cli TTL k | tr -dc 0-9)" -gt 900 ] || fail "the key does not end any more"
+    if have python3 && python3 -c 'import redis' 2>/dev/null; then
+        python3 - "$guarded" <<'PYTHON'
+import sys
+import redis
+
+port = int(sys.argv[1])
+assert redis.Redis(port=port, password="secret").get("k") == b"v"
+for wrong in ({}, {"password": "wrong"}):
+    try:
+        redis.Redis(port=port, **wrong).get("k")
+    except (redis.AuthenticationError, redis.exceptions.AuthenticationWrongNumberOfArgsError):
+        continue
+    raise AssertionError("served without a password")
+PYTHON
+    fi
+    echo "a door with a password: ok"
+    stop
+fi
 echo "all ok"
