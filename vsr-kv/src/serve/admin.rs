@@ -89,7 +89,7 @@ impl Admin {
                 response
             }
             "/healthz" => verdict(self.state.health()),
-            "/readyz" => verdict(self.state.readiness()),
+            "/readyz" => verdict(self.state.readiness().await),
             "/status" => told(StatusCode::OK, JSON, format!("{:#}\n", self.state.report().await)),
             "/metrics" => match &self.metrics {
                 Some(metrics) => told(StatusCode::OK, PROMETHEUS, metrics.render()),

@@ -75,7 +75,7 @@ impl State {
     }
 
     /// Whether requests should be sent here: the replica takes part in a view, and has executed what it knows to be committed, about.
-    pub(super) fn readiness(&self) -> Result<(), String> {
+    pub(super) async fn readiness(&self) -> Result<(), String> {
         let replica = match self.phase() {
             Phase::Starting => return Err("starting: the directory is being read".into()),
             Phase::Stopping(_) => return Err("stopping".into()),
@@ -84,6 +84,11 @@ impl State {
         let status = replica.status();
         if !status.health.is_running() {
             return Err(status.health.to_string());
+        }
+        // Told by the replica's task: one that does not answer does not serve either.
+        let inside = timeout(DUMP_TIMEOUT, replica.dump()).await.map_err(|_| "busy".to_owned())?;
+        if let Some(reason) = inside.map_err(|error| error.to_string())?.storage_stalled {
+            return Err(format!("the storage waits for room: {reason}"));
         }
         let protocol = status.protocol;
         let behind = protocol.commit_target.0.saturating_sub(protocol.applied.0);
@@ -107,7 +112,7 @@ impl State {
 
     /// Everything, for people and programs.
     pub(super) async fn report(&self) -> Value {
-        let ready = self.readiness();
+        let ready = self.readiness().await;
         let (phase, replica) = match self.phase() {
             Phase::Starting => ("starting", None),
             Phase::Running(replica) => ("running", Some(replica)),
@@ -119,12 +124,12 @@ impl State {
             Some(replica) => timeout(DUMP_TIMEOUT, replica.dump()).await.ok().and_then(Result::ok),
             None => None,
         };
-        // It is told above, also of a replica that tells nothing any more.
-        let inside = inside.map(|inside| {
-            let mut inside = json!(inside);
-            inside.as_object_mut().and_then(|inside| inside.remove("protocol"));
-            inside
-        });
+        let stalled = inside.as_ref().and_then(|inside| inside.storage_stalled.clone());
+        // What is told elsewhere, too, and of a replica that tells nothing any more.
+        let mut inside = json!(inside);
+        for told in ["protocol", "storage_stalled"] {
+            inside.as_object_mut().and_then(|inside| inside.remove(told));
+        }
         let heard = status
             .as_ref()
             .filter(|status| status.health.is_running())
@@ -147,7 +152,7 @@ impl State {
             "protocol": status.as_ref().map(|status| status.protocol),
             "inside": inside,
             "peers": peers.collect::<Vec<_>>(),
-            "storage": { "directory": self.data, "durability": self.durability.to_string() },
+            "storage": { "directory": self.data, "durability": self.durability.to_string(), "stalled": stalled },
         })
     }
 }
