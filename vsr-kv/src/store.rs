@@ -144,7 +144,7 @@ impl Store {
             Operation::Size => length(keys.entries().len()),
             Operation::TimeToLive { key, unit } => self.time_to_live(key, *unit),
             Operation::ExpiryTime { key, unit } => self.expiry_time(key, *unit),
-            Operation::Keys { pattern } => self.list(pattern, room),
+            Operation::Keys { pattern } => self.list(pattern, listing::KEYS_MAX, room),
             Operation::Scan { cursor, count, pattern, strings } => {
                 self.scan(*cursor, *count, pattern.as_deref(), *strings, room)
             }

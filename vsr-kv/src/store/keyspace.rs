@@ -78,10 +78,9 @@ impl Keyspace {
             self.remove(key);
             return;
         }
-        let known = self.entries.get(key).is_some();
-        if known {
-            self.change_entry(key, |place| *place = entry);
-        } else {
+        let mut fresh = Some(entry);
+        self.change_entry(key, |place| fresh.take().into_iter().for_each(|entry| *place = entry));
+        if let Some(entry) = fresh {
             // The key shares memory with its deadline, not with the log entry it came in.
             let key = Bytes::copy_from_slice(key);
             self.digest = self.digest.wrapping_add(digest_of(&key, &entry));

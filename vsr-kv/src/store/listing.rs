@@ -11,8 +11,8 @@ const SCANNED_MAX: u64 = 10_000;
 const SCANNED_BYTES_MAX: usize = 1 << 20;
 
 impl Store {
-    pub(super) fn list(&self, pattern: &[u8], room: usize) -> Reply {
-        if self.keys.entries().len() > KEYS_MAX {
+    pub(super) fn list(&self, pattern: &[u8], keys_max: usize, room: usize) -> Reply {
+        if self.keys.entries().len() > keys_max {
             return Reply::Error(StoreError::TooManyKeys);
         }
         let shown = self.keys.entries().iter().filter(|(_, entry)| self.keys.shows(entry));

@@ -59,13 +59,17 @@ impl Map {
         self.shards[shard_of(key)].entries.get(key)
     }
 
-    /// Looks before it asks for the right to write, so that no shard is copied for nothing.
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        self.shard_with(key)?.entries.get_mut(key)
+    }
+
+    /// The shard of a key, to be changed. One that is shared is looked at first, so that none is copied for nothing.
+    fn shard_with(&mut self, key: &[u8]) -> Option<&mut Shard> {
         let shard = &mut self.shards[shard_of(key)];
-        if !shard.entries.contains_key(key) {
+        if Arc::strong_count(shard) > 1 && !shard.entries.contains_key(key) {
             return None;
         }
-        Arc::make_mut(shard).entries.get_mut(key)
+        Some(Arc::make_mut(shard))
     }
 
     pub(super) fn insert(&mut self, key: Bytes, entry: Entry) {
@@ -74,12 +78,9 @@ impl Map {
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        let shard = &mut self.shards[shard_of(key)];
-        if !shard.entries.contains_key(key) {
-            return None;
-        }
-        self.len -= 1;
-        Arc::make_mut(shard).entries.remove(key)
+        let removed = self.shard_with(key)?.entries.remove(key);
+        self.len -= usize::from(removed.is_some());
+        removed
     }
 
     /// The latest change of a key that is gone from the shard of `key`.

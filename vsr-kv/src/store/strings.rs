@@ -20,7 +20,10 @@ impl Store {
         get: bool,
         expiry: Expiry,
     ) -> Reply {
-        let old = self.keys.get(key).map(|entry| (entry.value.clone(), entry.expires));
+        // A plain SET asks for nothing that was there.
+        let asks = get || condition != Condition::Always || expiry == Expiry::Keep;
+        let old =
+            asks.then(|| self.keys.get(key)).flatten().map(|entry| (entry.value.clone(), entry.expires));
         let wanted = match condition {
             Condition::Always => true,
             Condition::Missing => old.is_none(),

@@ -183,7 +183,7 @@ type Watched = (String, Version, u64);
 
 #[test]
 fn a_store_behaves_as_the_simplest_one_does() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let mut random = Prng::new(seed);
         let (mut bench, mut naive) = (Bench::default(), Naive::default());
         let mut watched: Vec<Watched> = Vec::new();
