@@ -7,8 +7,9 @@ use std::{
     path::Path,
 };
 use vsr_core::{
-    Body, Bootstrap, ClusterId, DecodeError, Digest, EpochNumber, FORMAT_VERSION, GroupId, Hash, Incarnation,
-    Message, Nonce, OpNumber, RecoveryResponse, ReplicaId, Standing, ViewNumber, checksum,
+    Body, Bootstrap, ClusterId, DecodeError, Digest, Entry, EpochNumber, FORMAT_VERSION, GroupId, Hash,
+    Incarnation, Membership, Message, Nonce, OpNumber, Record, RecoveryResponse, ReplicaId, ReplicatedLimits,
+    Standing, ViewNumber, checksum,
 };
 use vsr_test::{
     prng::Prng,
@@ -218,4 +219,54 @@ fn what_follows_a_message_is_an_error() {
     bytes.push(0);
     seal(&mut bytes);
     assert_eq!(Message::decode(bytes.into()), Err(DecodeError::Long { extra: 1 }));
+}
+
+/// What a storage keeps survives the way, and no bytes do harm: an entry in the middle of others, a record with nothing behind it.
+#[test]
+fn what_is_kept_survives_the_way_and_any_bytes_are_taken() {
+    let mut prng = Prng::new(3);
+    let sent = messages(1, Options::default(), 2000).into_iter();
+    let prepared = sent.filter_map(|message| match message.body {
+        Body::Prepare { entry, .. } => Some(entry),
+        _ => None,
+    });
+    let mut decoded = 0;
+    for entry in prepared.take(20) {
+        let mut kept = Vec::new();
+        entry.encode(&mut kept);
+        let length = kept.len();
+        kept.extend_from_slice(b"what follows");
+        let mut bytes = Bytes::from(kept.clone());
+        assert_eq!(Entry::decode(&mut bytes).as_ref(), Ok(&entry));
+        assert_eq!(bytes, "what follows");
+        for end in 0..length {
+            assert!(Entry::decode(&mut Bytes::copy_from_slice(&kept[..end])).is_err(), "cut at {end}");
+        }
+        for _ in 0..200 {
+            let mut damaged = kept.clone();
+            damaged[prng.below(length as u64) as usize] ^= 1 << prng.below(8);
+            decoded += usize::from(Entry::decode(&mut damaged.into()).is_ok());
+        }
+    }
+    assert!(decoded > 0, "some damage only a checksum finds");
+    let membership =
+        Membership { epoch: EpochNumber(0), members: Vec::new(), limits: ReplicatedLimits::default() };
+    let record = Record {
+        cluster: ClusterId(1),
+        group: GroupId(2),
+        replica: ReplicaId(3),
+        incarnation: Incarnation(4),
+        membership: Some(membership),
+        formed: true,
+        view: ViewNumber(6),
+        log_view: ViewNumber(5),
+        start_op: OpNumber(7),
+    };
+    let kept = record.encode();
+    assert_eq!(Record::decode(&kept).as_ref(), Ok(&record));
+    assert!((0..kept.len()).all(|end| Record::decode(&kept[..end]).is_err()));
+    assert!(matches!(Record::decode(&[&kept[..], b"more"].concat()), Err(DecodeError::Long { extra: 4 })));
+    // If this fails the form has changed: then the version of every storage's files must change, too.
+    let golden = "0100000000000000020000000000000003000000040000000000000001";
+    assert_eq!(hex(&kept[..29]), golden);
 }

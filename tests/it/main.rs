@@ -8,4 +8,5 @@ mod scenarios;
 mod seeds;
 mod shrink;
 mod simulation;
+mod storages;
 mod transports;

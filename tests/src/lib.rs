@@ -1,6 +1,6 @@
 //! [`Simulation`] tests a state machine of your own: replicas, disks, network and clients are simulated, all that happens is drawn
-//! from a seed, and a failure tells how to see it again. [`transport_conformance`](mod@transport_conformance) tests a transport of your own. Depend on this crate
-//! without default features, as a dev-dependency.
+//! from a seed, and a failure tells how to see it again. [`transport_conformance`](mod@transport_conformance) tests a transport of your own,
+//! [`storage_conformance`](mod@storage_conformance) a storage. Depend on this crate without default features, as a dev-dependency.
 //!
 //! The rest are the tests of the protocol, as a library: a world of simulated replicas, networks, disks and clients; checkers, one
 //! for each property; scenarios that read like stories; and the simulator itself.
@@ -32,6 +32,7 @@ pub mod scenario;
 pub mod shrink;
 pub mod simulation;
 mod states;
+pub mod storage_conformance;
 pub mod subject;
 pub mod trace;
 pub mod transport_conformance;

@@ -7,7 +7,7 @@ mod maelstrom;
 mod measure;
 
 use clap::{Parser, Subcommand};
-use measure::{Load, failover, idle, linearizability, steps, telemetry, throughput, transport};
+use measure::{Load, failover, idle, linearizability, steps, storage, telemetry, throughput, transport};
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -136,6 +136,15 @@ enum Command {
         #[arg(long)]
         disabled: bool,
     },
+    /// What a log in files costs on the disk under a directory: flushes, throughput, the time of a start.
+    Storage {
+        /// Where a directory for it is made.
+        #[arg(long, default_value = ".")]
+        directory: PathBuf,
+        /// Operations for each number of clients, and in the log when it is started again.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..))]
+        operations: u64,
+    },
     /// Starts groups that have nothing to do: what they cost, and what a busy one gets done beside them.
     Idle {
         /// How many groups of three.
@@ -220,6 +229,7 @@ fn main() -> ExitCode {
         Command::Crashes => crash_everywhere(),
         Command::Scenario { files } => scenarios(&files),
         Command::Failover { runs } => measured(failover(runs)),
+        Command::Storage { directory, operations } => measured(storage(directory, operations)),
         Command::Idle { groups } => measured(idle(groups)),
         Command::Transport { operations, rounds } => measured(transport(operations, rounds)),
         Command::Telemetry { pairs, operations, disabled } => {

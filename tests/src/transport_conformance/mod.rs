@@ -201,7 +201,7 @@ crate::__each_transport_check! { __conformance_checks!(
     Check
 ) }
 
-/// Which check a transport does not pass, and why.
+/// Which check is not passed, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{check}: {what}.\nThe duty: {duty}")]
 pub struct Failure {
@@ -209,7 +209,7 @@ pub struct Failure {
     pub check: &'static str,
     /// What was seen.
     pub what: String,
-    /// What is asked of the transport.
+    /// What is asked of what was checked.
     pub duty: &'static str,
 }
 

@@ -205,17 +205,20 @@ impl Persisted {
         self.news().stalled.clone()
     }
 
-    /// The sequence of the latest durable write; 0 before the first.
-    pub(crate) fn sequence(&self) -> u64 {
+    /// The sequence of the latest durable write; 0 before the first. For whoever tests a storage.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
         self.0.sequence.load(Ordering::Acquire)
     }
 
-    pub(crate) fn error(&self) -> Option<&StorageError> {
+    /// Why a write failed, if one did. For whoever tests a storage.
+    #[must_use]
+    pub fn error(&self) -> Option<&StorageError> {
         self.0.error.get()
     }
 
-    /// Waits until something was told since the last time. Cancel-safe.
-    pub(crate) async fn changed(&self) {
+    /// Waits until something was told since the last time, for whoever tests a storage. Cancel-safe.
+    pub async fn changed(&self) {
         self.0.notify.notified().await;
     }
 }
