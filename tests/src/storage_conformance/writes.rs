@@ -80,7 +80,7 @@ impl Alone {
                     }
                     Effect::TakeDigest { op } => self.replica.digested(op, None),
                     Effect::TakeSnapshot { op } => {
-                        let taken = Input::SnapshotTaken { op, state: (self.state)(op) };
+                        let taken = Input::SnapshotTaken { op, state: Ok((self.state)(op)) };
                         self.replica.step(Now::default(), taken, &mut self.effects);
                     }
                     _ => {}
