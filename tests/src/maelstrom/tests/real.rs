@@ -29,7 +29,8 @@ async fn drive(seed: u64, settings: Settings) -> Outcome {
         let (node_output, output) = duplex(PIPE_BYTES);
         inputs.push(input);
         tasks.spawn(async move {
-            let ended = vsr_kv::maelstrom::run(BufReader::new(node_input), node_output, config(seed)).await;
+            let ended =
+                vsr_kv::maelstrom::run(BufReader::new(node_input), node_output, config(seed), None).await;
             ended.expect("nothing ends a node but the end of its input");
         });
         let to = to.clone();
