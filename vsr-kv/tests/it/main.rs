@@ -4,6 +4,7 @@ mod clients;
 mod directory;
 mod expiry;
 mod failover;
+mod full_disk;
 mod histories;
 mod maelstrom;
 mod program;
