@@ -11,16 +11,16 @@ use vsr_actor::{
 };
 
 /// A directory that goes with the test.
-struct Directory(PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         Self(std::env::temp_dir().join(format!("vsr-file-log-{process}-{count}")))
     }
 
-    fn files(&self, replica: &str, prefix: &str) -> Vec<PathBuf> {
+    pub(crate) fn files(&self, replica: &str, prefix: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.0.join(replica)).expect("it was made");
         let paths = entries.map(|entry| entry.expect("it can be read").path());
         let named =

@@ -1,6 +1,7 @@
 //! States larger than memory: taken, sent, received and restored, they are nowhere whole but where the storage keeps them. And what
 //! happens when that has no room, or cannot be read.
 
+use crate::file_log::Directory;
 use bytes::Bytes;
 use std::{
     fmt, io,
@@ -10,7 +11,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use vsr_actor::{
     Appended, Builder, Client, Config, Frozen, Handle, InProcessNetwork, LogStorage, MemoryStorage,
     Persisted, Record, ReplicaId, Stage, StorageError,
@@ -21,6 +22,8 @@ use vsr_actor::{
 /// Most that may be asked for, or written, at once.
 const PIECE_BYTES: usize = 64 << 10;
 const STATE_BYTES: usize = 128 * PIECE_BYTES;
+/// Of paused time.
+const PATIENCE: Duration = Duration::from_secs(120);
 const IDS: [ReplicaId; 3] = [ReplicaId(0), ReplicaId(1), ReplicaId(2)];
 
 /// The disks of a test, and what was read from them and is in memory.
@@ -248,7 +251,8 @@ impl Group {
 
     /// Waits for an event.
     async fn hears(&mut self, name: &str) {
-        while self.told.recv().await.expect("replicas run") != name {}
+        let heard = async { while self.told.recv().await.expect("replicas run") != name {} };
+        timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("nobody tells of {name}"));
     }
 
     fn disks(&self, id: usize) -> &Disks {
@@ -259,10 +263,13 @@ impl Group {
 /// Waits until a replica has executed what the others have.
 async fn catches_up(replica: &Handle<Large>) {
     let mut watch = replica.watch_status();
-    let mut status = watch.latest();
-    while status.protocol.applied.0 < 11 {
-        status = watch.next().await.expect("it runs");
-    }
+    let caught_up = async {
+        let mut status = watch.latest();
+        while status.protocol.applied.0 < 11 {
+            status = watch.next().await.expect("it runs");
+        }
+    };
+    timeout(PATIENCE, caught_up).await.expect("it catches up");
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,4 +346,37 @@ async fn a_piece_that_cannot_be_read_is_not_sent_and_asked_for_again() {
     }
     unreadable(&group, false);
     catches_up(&late).await;
+}
+
+/// On a real disk; so time is not paused.
+#[tokio::test]
+async fn a_state_travels_from_one_directory_to_another() {
+    let directory = Directory::new();
+    let cluster = Cluster::builder(3, Large::default).config(config()).data_dir(&directory.0);
+    let cluster = cluster.start().await.expect("the directory is new");
+    let client = cluster.client();
+    client.request(1).await.expect("the group is healthy");
+    let late = IDS[2];
+    cluster.crash(late).await.expect("it runs");
+    for n in 2..=20 {
+        assert_eq!(client.request(1).await, Ok(n));
+    }
+    for id in &IDS[..2] {
+        let mut watch = cluster.handle(*id).expect("it runs").watch_status();
+        let mut status = watch.latest();
+        while status.protocol.snapshot.0 < 4 {
+            status = watch.next().await.expect("it runs");
+        }
+    }
+    cluster.restart(late).await.expect("it is in order");
+    cluster.await_convergence().await.expect("it gets what it missed");
+    let status = cluster.handle(late).expect("it runs").status().protocol;
+    assert!(status.applied.0 >= 21, "{status:?}");
+    cluster.shutdown().await.expect("nothing failed");
+    for file in directory.files("replica-2", "snapshot-") {
+        let bytes = file.metadata().expect("it is there").len();
+        assert!(bytes >= STATE_BYTES as u64, "{}: {bytes} bytes", file.display());
+    }
+    assert_eq!(directory.files("replica-2", "stage-").len(), 0, "nothing half is left");
+    assert_ne!(directory.files("replica-2", "snapshot-").len(), 0);
 }
