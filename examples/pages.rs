@@ -88,6 +88,24 @@ fn the_guide_shows_programs_that_are_compiled_and_all_of_them() {
 }
 
 #[test]
+fn the_chapter_on_tcp_shows_what_is_compiled() {
+    let page = read(root().join("docs/transports.md"));
+    let (_, chapter) = page.split_once("\n## TCP\n").expect("there is such a chapter");
+    let (chapter, _) = chapter.split_once("\n## ").expect("another follows");
+    // The examples in the documentation of the library, which are tests.
+    let sources = files(&root().join("vsr-actor/src/transport/tcp"), ".rs");
+    let sources: String = sources.iter().map(read).collect();
+    let compiled: Vec<_> =
+        sources.lines().filter_map(|line| line.trim().strip_prefix("///")).map(str::trim).collect();
+    let blocks = rust_blocks(chapter);
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let block: Vec<_> = block.lines().map(str::trim).collect();
+        assert!(compiled.windows(block.len()).any(|lines| lines == block), "in no example: {block:#?}");
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
     let mut pages = files(&root().join("docs"), ".md");
     pages.push(root().join("README.md"));
