@@ -194,8 +194,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_begin_when_nothing_is_under_way_and_answer_in_their_places() {
+    async fn reads_begin_when_nothing_is_under_way_one_look_at_a_time_and_answer_in_their_places() {
+        let looks = std::cell::Cell::new(0);
         let look = |operations: Vec<Operation>| -> Look {
+            looks.set(looks.get() + 1);
             let replies = operations.iter().map(|_| Reply::Int(operations.len() as i64)).collect();
             Box::pin(async move { Ok((replies, 7)) })
         };
@@ -206,12 +208,18 @@ mod tests {
         queue.push_done(Bytes::from_static(b"+PONG"));
         queue.push_read(Operation::Size, form());
         queue.start_reads(look);
+        assert_eq!(looks.get(), 0, "before what was under way");
         assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Ok), _)));
         assert!(!queue.has_writes() && queue.has_reads() && queue.read_op().is_none());
         queue.start_reads(look);
+        queue.push_read(Operation::Size, form());
+        queue.start_reads(look);
+        assert_eq!(looks.get(), 1, "one after the other");
         assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Int(2)), _)));
         assert!(matches!(queue.next().await, Answer::Done(_)));
         assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Int(2)), _)));
+        queue.start_reads(look);
+        assert!(matches!(queue.next().await, Answer::Store(Ok(Reply::Int(1)), _)));
         assert_eq!((queue.bytes(), queue.has_reads(), queue.read_op()), (0, false, Some(7)));
     }
 }

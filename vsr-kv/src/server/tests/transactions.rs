@@ -87,6 +87,12 @@ async fn a_key_is_watched_after_the_own_writes_before_and_seen_by_the_own_writes
     // All in one piece.
     peer.send("SET k v\r\nWATCH k\r\nGET k\r\nMULTI\r\nAPPEND k w\r\nEXEC\r\n").await;
     peer.expect("+OK\r\n+OK\r\n$1\r\nv\r\n+OK\r\n+QUEUED\r\n*1\r\n:2\r\n").await;
+    peer.send("INCR held\r\nWATCH k\r\n").await;
+    fake.wait_until_held().await;
+    let before = fake.looks().len();
+    fake.release().await;
+    peer.expect("$-1\r\n+OK\r\n").await;
+    assert_eq!(fake.looks().len(), before + 1, "it waits for what is under way");
     peer.send("WATCH k\r\nSET k x\r\nMULTI\r\nAPPEND k w\r\nEXEC\r\n").await;
     peer.expect("+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n").await;
 }
