@@ -2,7 +2,10 @@
 //! the record as it was, or it is refused with a sentence. Never less, never another value, never a panic.
 
 use super::{
-    super::engine::Options, holds, memory::Memory, models, open, open_with, options, same_entries, script,
+    super::{engine::Options, slots::Slots},
+    holds,
+    memory::Memory,
+    models, open, open_with, options, same_entries, script,
 };
 use std::{
     collections::BTreeMap,
@@ -127,6 +130,15 @@ fn every_bit_of_every_file() {
         let ends = all(bytes.len() * 8, |bit| {
             let mut damaged = files.clone();
             damaged.get_mut(name).expect("it is there")[bit / 8] ^= 1 << (bit % 8);
+            if name == "record" && bit % 8 > 0 {
+                // Of this file nothing but this is used, so one bit of each byte stands for the others.
+                damaged.retain(|name, _| name == "record");
+                let disk = Memory::with(&damaged);
+                let found = Slots::open(&disk, &["record".into()]).expect("the other copy is good");
+                let record = found.newest.map(|slot| slot.record);
+                assert!(!found.agree && record == models[models.len() - 1].record, "bit {bit} of {name}");
+                return End::AsItWas;
+            }
             let end = judge(&damaged, &models, name);
             assert!(expected(name, &files).contains(&end), "bit {bit} of {name}: {end:?}");
             end
