@@ -1,10 +1,11 @@
 //! Whoever connects and does not say who it is: bounded in number and in time, and told.
 
-use super::{Addresses, config, end};
+use super::{Addresses, PATIENCE, config, end};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 use vsr_actor::{HandshakeError, observe::TransportEvent};
 
@@ -13,6 +14,11 @@ fn lost(event: &TransportEvent) -> Option<HandshakeError> {
         TransportEvent::CallerLost { caller: None, reason, .. } => Some(reason.clone()),
         _ => None,
     }
+}
+
+async fn is_let_go(stranger: &mut TcpStream) {
+    let read = timeout(PATIENCE, stranger.read(&mut [0])).await.expect("its connection is closed");
+    assert_eq!(read.unwrap_or(0), 0);
 }
 
 #[tokio::test]
@@ -27,7 +33,7 @@ async fn only_so_many_may_wait_and_the_oldest_goes() {
         strangers.push(TcpStream::connect(low.tcp.local_addr()).await.expect("it listens"));
     }
     for stranger in &mut strangers[..46] {
-        assert_eq!(stranger.read(&mut [0]).await.unwrap_or(0), 0, "it was let go");
+        is_let_go(stranger).await;
     }
     // A peer gets in all the same.
     high.reach(&mut low, 1).await;
@@ -50,7 +56,7 @@ async fn one_that_says_nothing_or_half_of_it_is_let_go() {
         let HandshakeError::TimedOut(_) = low.told("a slow stranger", lost).await else {
             panic!("it said {said:?}")
         };
-        assert_eq!(stranger.read(&mut [0]).await.unwrap_or(0), 0, "it was let go");
+        is_let_go(&mut stranger).await;
     }
     high.reach(&mut low, 1).await;
 }
@@ -63,6 +69,6 @@ async fn one_that_speaks_something_else_is_told_of_and_let_go() {
     browser.write_all(b"GET /status HTTP/1.1\r\n\r\n").await.expect("it is open");
     let error = low.told("a browser", lost).await;
     assert_eq!(error.to_string(), "no handshake: it began with \"GET /sta\"");
-    assert_eq!(browser.read(&mut [0]).await.unwrap_or(0), 0, "it was let go");
+    is_let_go(&mut browser).await;
     high.reach(&mut low, 1).await;
 }
