@@ -62,6 +62,10 @@ use vsr_core::{Restored, Write, WriteId};
 ///         Ok(Appended::Pending)
 ///     }
 ///
+///     async fn close(&mut self) {
+///         self.writer = None; // one that waits for its thread here lets a process end with nothing under way
+///     }
+///
 ///     fn stage(&mut self) -> Box<dyn Stage> {
 ///         Box::new(MemoryStage::default()) // or a file, for states larger than memory
 ///     }
@@ -122,6 +126,23 @@ pub enum Appended {
 }
 
 /// Tells a replica which writes are durable. A watermark: it only grows, telling never waits, and nothing told can be lost.
+///
+/// ```
+/// use std::time::Duration;
+/// use vsr_actor::vsr_core::WriteId;
+/// use vsr_actor::{Persisted, StorageError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let persisted = Persisted::default(); // a replica hands one to `LogStorage::open`; here we are the replica
+/// persisted.note("a write that was never finished was cut");
+/// persisted.stalled(StorageError::new("there is no room on the disk"));
+/// persisted.flushed(4096, Duration::from_micros(120));
+/// persisted.advance(WriteId { boot: 1, sequence: 7 }); // so there is room again
+/// persisted.changed().await;
+/// assert!(persisted.sequence() == 7 && persisted.error().is_none());
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Persisted(Arc<Watermark>);
 

@@ -107,7 +107,7 @@ impl FileLog {
     /// use std::time::Duration;
     /// use vsr_actor::{Durability, FileLog};
     ///
-    /// let log = FileLog::new("data").durability(Durability::Interval(Duration::from_millis(100)));
+    /// let log = FileLog::new("data").durability(Durability::Interval(Duration::from_millis(100))).segment_bytes(64 << 20);
     /// assert_eq!(log.directory(), std::path::Path::new("data"));
     /// ```
     #[must_use]
