@@ -1,8 +1,11 @@
-//! The transport of `custom_transport.rs` keeps the duties of a transport.
+//! The transport of `custom_transport.rs` keeps the duties of a transport, and the storage of `log_on_disk.rs` its word.
 
 #[path = "custom_transport.rs"]
 #[expect(dead_code, reason = "only its transport is used here")]
 mod custom_transport;
+#[path = "log_on_disk.rs"]
+#[expect(dead_code, reason = "only its storage is used here")]
+mod log_on_disk;
 
 use bytes::Bytes;
 use custom_transport::Wires;
@@ -55,3 +58,40 @@ impl Network for Channels {
 }
 
 vsr_test::transport_conformance!(Channels::new, start_paused = true);
+
+/// The storage of `log_on_disk.rs` keeps its word.
+mod storage {
+    use super::log_on_disk::LogOnDisk;
+    use std::{
+        path::PathBuf,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+    use vsr_test::storage_conformance::Place;
+
+    /// A file that goes with the test.
+    struct OneFile(PathBuf);
+
+    impl OneFile {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            Self(std::env::temp_dir().join(format!("vsr-log-on-disk-{process}-{count}")))
+        }
+    }
+
+    impl Drop for OneFile {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    impl Place for OneFile {
+        type Storage = LogOnDisk;
+
+        fn storage(&mut self) -> LogOnDisk {
+            LogOnDisk::new(&self.0)
+        }
+    }
+
+    vsr_test::storage_conformance!(OneFile::new);
+}

@@ -72,14 +72,14 @@ impl Line {
 }
 
 /// The file, and its contents as they are after all its lines.
-struct LogOnDisk {
+pub(crate) struct LogOnDisk {
     path: PathBuf,
     contents: MemoryStorage,
     writer: Option<mpsc::Sender<Write>>,
 }
 
 impl LogOnDisk {
-    fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), contents: MemoryStorage::default(), writer: None }
     }
 

@@ -191,3 +191,14 @@ fn every_file_that_is_gone() {
         assert_eq!(judge(&left, &models, name), expected, "{name} alone");
     }
 }
+
+#[test]
+fn two_damaged_snapshots() {
+    let (mut files, models) = directory();
+    let snapshots: Vec<_> = files_called(&files, "snapshot-").cloned().collect();
+    assert_eq!(snapshots.len(), 2);
+    for name in snapshots {
+        *files.get_mut(&name).and_then(|bytes| bytes.last_mut()).expect("it is not empty") ^= 1;
+    }
+    assert_eq!(judge(&files, &models, "two snapshots"), End::Lost);
+}
