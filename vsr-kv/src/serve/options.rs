@@ -49,7 +49,7 @@ pub struct Flags {
     pub cluster_id: Option<u64>,
     /// The password that clients must give first. Better in the file: other users of the machine see flags.
     #[arg(long, value_name = "PASSWORD")]
-    pub requirepass: Option<String>,
+    pub requirepass: Option<server::Password>,
     /// How often the primary speaks. Default: 100ms.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     #[serde(with = "humantime_serde")]
@@ -206,10 +206,7 @@ impl Flags {
             data: self.data.ok_or(missing("data"))?,
             durability: self.durability.unwrap_or_default(),
             config,
-            settings: server::Settings {
-                requirepass: self.requirepass.map(server::Password::from),
-                ..server::Settings::default()
-            },
+            settings: server::Settings { requirepass: self.requirepass, ..server::Settings::default() },
             peers,
         })
     }
@@ -257,6 +254,7 @@ mod tests {
             deadline = "2s"
         "#;
         assert_eq!(flags(line), file(text));
+        assert!(!format!("{:?}", flags(line)).contains("secret"), "a password is not shown");
         let options = flags(line).complete().expect("complete");
         assert_eq!((options.id, options.config.cluster), (ReplicaId(1), ClusterId(7)));
         assert_eq!(options.config.heartbeat_timeout, Duration::from_millis(100));

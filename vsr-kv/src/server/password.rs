@@ -1,9 +1,11 @@
 //! What a client must know before it is served.
 
+use serde::Deserialize;
 use std::{fmt, hint::black_box};
 
 /// A password; not shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub struct Password(Box<[u8]>);
 
 impl Password {
