@@ -38,6 +38,8 @@ pub(crate) struct Measured {
     pub(crate) round: usize,
     /// A 4 KiB write over zeros and its flush, before and after.
     pub(crate) flush_us: [f64; 2],
+    /// Of the leader, for each write, where it tells.
+    pub(crate) flushes_per_operation: Option<f64>,
     pub(crate) figures: load::Figures,
 }
 
@@ -80,10 +82,13 @@ async fn measure(system: &System, round: usize, options: &Options) -> Result<Vec
     for count in &options.clients {
         let before = probe(directory.path()).await?;
         let clients = running.clients(*count).await?;
+        let flushes_before = running.flushes().await?;
         let figures = load::run(clients, Duration::from_secs(options.seconds)).await;
         let figures = figures.map_err(|error| format!("{system}, {count} clients: {error}"))?;
+        let flushes = running.flushes().await?.zip(flushes_before).map(|(after, before)| after - before);
+        let flushes_per_operation = flushes.map(|flushes| flushes as f64 / figures.writes as f64);
         let flush_us = [before, probe(directory.path()).await?];
-        all.push(Measured { system: system.to_string(), round, flush_us, figures });
+        all.push(Measured { system: system.to_string(), round, flush_us, flushes_per_operation, figures });
     }
     Ok(all)
 }

@@ -27,6 +27,8 @@ const OVER: u8 = 2;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Figures {
     pub(crate) clients: usize,
+    /// All that were acknowledged, those of the warm-up included.
+    pub(crate) writes: u64,
     pub(crate) operations_per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
@@ -49,23 +51,31 @@ pub(crate) async fn run(clients: Vec<Client>, time: Duration) -> Result<Figures,
     phase.store(OVER, Ordering::Relaxed);
     let took = begun.elapsed();
     let mut all = histogram()?;
+    let mut writes = 0;
     while let Some(ended) = tasks.join_next().await {
-        let histogram = ended.map_err(|error| error.to_string())??;
+        let (histogram, done) = ended.map_err(|error| error.to_string())??;
+        writes += done;
         all.add(histogram).map_err(|error| error.to_string())?;
     }
     let milliseconds = |quantile| all.value_at_quantile(quantile) as f64 / 1e6;
     Ok(Figures {
         clients: count,
+        writes,
         operations_per_second: all.len() as f64 / took.as_secs_f64(),
         p50_ms: milliseconds(0.5),
         p99_ms: milliseconds(0.99),
     })
 }
 
-async fn write(mut client: Client, number: u64, phase: Arc<AtomicU8>) -> Result<Histogram<u64>, String> {
+async fn write(
+    mut client: Client,
+    number: u64,
+    phase: Arc<AtomicU8>,
+) -> Result<(Histogram<u64>, u64), String> {
     let mut histogram = histogram()?;
     let mut random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let value = [b'v'; VALUE_BYTES];
+    let mut writes = 0;
     loop {
         // Xorshift: spread over the keys, the same in every run.
         random ^= random << 13;
@@ -74,10 +84,11 @@ async fn write(mut client: Client, number: u64, phase: Arc<AtomicU8>) -> Result<
         let key = format!("key:{:012}", random % KEYS);
         let begun = Instant::now();
         client.put(key.as_bytes(), &value).await?;
+        writes += 1;
         match phase.load(Ordering::Relaxed) {
             WARMING => {}
             MEASURING => histogram.saturating_record(begun.elapsed().as_nanos() as u64),
-            _ => return Ok(histogram),
+            _ => return Ok((histogram, writes)),
         }
     }
 }

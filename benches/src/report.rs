@@ -43,6 +43,10 @@ pub(crate) fn table(measured: &[Measured], clients: &[usize]) -> String {
                 median(of(system, |it| it.figures.p99_ms)),
                 first / middle,
             );
+            let flushes = of(system, |it| it.flushes_per_operation.unwrap_or(f64::NAN));
+            if flushes.iter().any(|it| it.is_finite()) {
+                let _ = writeln!(text, "  {:<10} {:.4} flushes of the leader a write", "", median(flushes));
+            }
         }
     }
     text

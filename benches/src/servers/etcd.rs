@@ -73,7 +73,7 @@ pub(super) async fn start(directory: &Path) -> Result<Running, String> {
         )?);
     }
     let leader = eventually("etcd has no leader", || leader(doors)).await?;
-    Ok(Running { door: AnyDoor::Etcd(Door(leader)), _processes: processes })
+    Ok(Running { door: AnyDoor::Etcd(Door(leader)), admin: None, _processes: processes })
 }
 
 async fn leader(doors: &[u16]) -> Result<u16, String> {

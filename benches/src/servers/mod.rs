@@ -27,6 +27,8 @@ pub(crate) enum System {
 #[derive(Debug)]
 pub(crate) struct Running {
     door: Door,
+    /// The admin port of the leader, where it has one that counts its flushes.
+    admin: Option<u16>,
     _processes: Vec<Process>,
 }
 
@@ -75,6 +77,14 @@ impl fmt::Display for System {
 }
 
 impl Running {
+    /// How often the leader has flushed its log, if it tells.
+    pub(crate) async fn flushes(&self) -> Result<Option<u64>, String> {
+        match self.admin {
+            Some(port) => vsr_kv::flushes(port).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// So many clients, connected.
     pub(crate) async fn clients(&self, count: usize) -> Result<Vec<Client>, String> {
         match &self.door {

@@ -23,5 +23,5 @@ pub(super) async fn start(directory: &Path) -> Result<Running, String> {
         client.put(b"first", b"write").await
     })
     .await?;
-    Ok(Running { door: Door::Resp(port), _processes: vec![process] })
+    Ok(Running { door: Door::Resp(port), admin: None, _processes: vec![process] })
 }

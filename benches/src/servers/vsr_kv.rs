@@ -3,6 +3,10 @@
 use super::{Client, Door, Running, eventually, resp};
 use crate::processes::{free_ports, start as start_process};
 use std::path::Path;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const REPLICAS: usize = 3;
 
@@ -28,5 +32,18 @@ pub(super) async fn start(program: &Path, directory: &Path) -> Result<Running, S
         client.put(b"first", b"write").await
     })
     .await?;
-    Ok(Running { door: Door::Resp(port), _processes: processes })
+    Ok(Running { door: Door::Resp(port), admin: Some(admin[0]), _processes: processes })
+}
+
+/// The counter of flushes, from the metrics of a replica.
+pub(super) async fn flushes(admin: u16) -> Result<u64, String> {
+    let wrong = |error: std::io::Error| format!("no metrics: {error}");
+    let mut stream = TcpStream::connect(("127.0.0.1", admin)).await.map_err(wrong)?;
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.map_err(wrong)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.map_err(wrong)?;
+    let line = answer.lines().find(|line| line.starts_with("vsr_storage_flushes_total"));
+    let number = line.and_then(|line| line.rsplit(' ').next()).and_then(|number| number.parse().ok());
+    number.ok_or_else(|| "the metrics do not tell of flushes".to_owned())
 }
