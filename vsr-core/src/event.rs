@@ -9,7 +9,8 @@ use crate::{
 use core::time::Duration;
 use serde::Serialize;
 
-/// Something that happened in a replica.
+/// Something that happened in a replica. Steps come with every message, turn or operation, and are told while the replica
+/// [is observed](crate::Replica::set_observed).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are named after what they hold; each variant is documented")]
@@ -48,27 +49,27 @@ pub enum Event {
     StartViewSent { to: ReplicaId, op: OpNumber },
     /// A new view was announced.
     StartViewReceived { from: ReplicaId, view: ViewNumber, op: OpNumber },
-    /// An entry was added to the log.
+    /// An entry was added to the log. A step.
     Appended { first: OpNumber, last: OpNumber },
     /// Uncommitted entries were replaced by those of another view.
     Truncated { above: OpNumber, until: OpNumber },
-    /// An entry was proposed.
+    /// An entry was proposed. A step.
     PrepareSent { first: OpNumber, last: OpNumber, commit: OpNumber },
-    /// An entry was proposed to this replica.
+    /// An entry was proposed to this replica. A step.
     PrepareReceived { from: ReplicaId, first: OpNumber, last: OpNumber, commit: OpNumber },
     /// Entries were sent again to a backup that has not acknowledged them.
     Retransmitted { to: ReplicaId, after: OpNumber },
-    /// An acknowledgement was sent.
+    /// An acknowledgement was sent. A step.
     PrepareOkSent { to: ReplicaId, op: OpNumber },
-    /// An acknowledgement was counted.
+    /// An acknowledgement was counted. A step.
     PrepareOkReceived { from: ReplicaId, op: OpNumber },
-    /// Enough replicas have the log up to here.
+    /// Enough replicas have the log up to here. A step.
     QuorumReached { op: OpNumber },
-    /// The commit-number was sent: as a heartbeat, or because a backup's client waits for it.
+    /// The commit-number was sent: as a heartbeat, or because a backup's client waits for it. A step.
     CommitSent { commit: OpNumber, heartbeat: bool },
-    /// The commit-number was received; a fresh one is a sign of life.
+    /// The commit-number was received; a fresh one is a sign of life. A step.
     CommitReceived { from: ReplicaId, commit: OpNumber, fresh: bool },
-    /// More is known to be committed.
+    /// More is known to be committed. A step.
     CommitAdvanced { from: OpNumber, to: OpNumber },
     /// State was asked for.
     GetStateSent { to: ReplicaId, view: ViewNumber, after: OpNumber },
@@ -114,19 +115,19 @@ pub enum Event {
     SessionRegistered { client: ClientId, session: SessionId },
     /// A session had to go.
     SessionEvicted { session: SessionId },
-    /// A request was found to be executed already.
+    /// A request was found to be executed already. A step.
     Duplicate { of: Asked },
-    /// A request that came too early waits for those before it.
+    /// A request that came too early waits for those before it. A step.
     Held { of: Asked },
-    /// Requests were passed to the primary.
+    /// Requests were passed to the primary. A step.
     Forwarded { to: ReplicaId, requests: usize },
     /// A request was not taken.
     Refused { of: Asked, reason: Refusal },
-    /// One question was asked for some reads: a probe by the primary, a read index by a backup.
+    /// One question was asked for some reads: a probe by the primary, a read index by a backup. A step.
     ReadsAsked { round: u64, reads: usize },
-    /// A backup is still in this primary's view.
+    /// A backup is still in this primary's view. A step.
     ProbeOkReceived { from: ReplicaId, round: u64 },
-    /// The primary said what a backup's reads must reflect.
+    /// The primary said what a backup's reads must reflect. A step.
     ReadIndexReceived { from: ReplicaId, round: u64, index: OpNumber },
     /// A read was not served.
     ReadRefused { reason: Refusal },

@@ -9,6 +9,7 @@ mod exploration;
 mod invariants;
 mod memory_loss;
 mod normal;
+mod observing;
 mod pace;
 mod peers;
 mod reads;
@@ -105,6 +106,8 @@ pub struct Replica {
     /// When replicated time should move on (decision 16).
     next_tick: Option<u64>,
     leaving: bool,
+    /// Somebody hears of every step.
+    observed: bool,
     rng: Rng,
     now: Now,
     /// The host's buffer, for the length of a call.
@@ -214,6 +217,7 @@ impl Replica {
             timers: Timers::starting(now.monotonic),
             next_tick: None,
             leaving: false,
+            observed: true,
             rng,
             now,
             log,
@@ -484,10 +488,6 @@ impl Replica {
         for to in self.others() {
             self.send(to, body.clone());
         }
-    }
-
-    fn observe(&mut self, event: Event) {
-        self.out.push(Effect::Observe(event));
     }
 
     fn answer(&mut self, of: Asked, answer: Answer) {

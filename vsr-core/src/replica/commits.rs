@@ -181,7 +181,7 @@ impl Replica {
                         return Some(Some((session, request)));
                     }
                     Begin::Duplicate => {
-                        self.observe(Event::Duplicate { of });
+                        self.observe_step(Event::Duplicate { of });
                         if let Some(answer) = self.stored_answer(session, request, checksum) {
                             self.answer(of, answer);
                         }
@@ -310,7 +310,7 @@ impl Replica {
         }
         if to > self.commit {
             assert!(to <= self.log.op(), "the commit-number never passes the op-number");
-            self.observe(Event::CommitAdvanced { from: self.commit, to });
+            self.observe_step(Event::CommitAdvanced { from: self.commit, to });
             self.commit = to;
         }
     }

@@ -53,6 +53,7 @@ impl Replica {
             timers,
             next_tick,
             leaving,
+            observed: _,
             rng: _,
             now: _,
             out: _,

@@ -169,7 +169,7 @@ impl Replica {
         let inside = self.log.entry_with(op).is_some_and(|entry| entry.len() > 1);
         let op = OpNumber(op.0 - u64::from(inside && self.mutated(Mutation::CommitInsideEntry)));
         if op > self.commit {
-            self.observe(Event::QuorumReached { op });
+            self.observe_step(Event::QuorumReached { op });
             let committed = self.log.entries_after(self.commit).take_while(|entry| entry.last() <= op);
             let bytes: usize = committed.map(Entry::bytes).sum();
             self.set_commit(op);
@@ -201,7 +201,7 @@ impl Replica {
             let beat = primary.beat;
             self.append(entry.clone());
             let (first, last, commit) = (entry.first(), entry.last(), self.commit);
-            self.observe(Event::PrepareSent { first, last, commit });
+            self.observe_step(Event::PrepareSent { first, last, commit });
             self.broadcast(&Body::Prepare { entry, commit, beat });
         }
     }
@@ -272,7 +272,7 @@ impl Replica {
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
-        self.observe(Event::Appended { first: entry.first(), last: entry.last() });
+        self.observe_step(Event::Appended { first: entry.first(), last: entry.last() });
         self.note_append(&entry);
         self.log.append(entry.clone());
         self.durability.appended(entry);
@@ -295,7 +295,7 @@ impl Replica {
         self.heed_primary(from, view, beat, Word::default())?;
         let end = self.log.end();
         let (first, last) = (entry.first(), entry.last());
-        self.observe(Event::PrepareReceived { from: self.id_of(from), first, last, commit });
+        self.observe_step(Event::PrepareReceived { from: self.id_of(from), first, last, commit });
         let mut result = Ok(());
         if first == end.op.next() {
             if entry.parent() != end.hash {
@@ -332,7 +332,7 @@ impl Replica {
     ) -> Result<(), Ignored> {
         self.check_primary(from, view)?;
         let fresh = self.heed_primary(from, view, beat, word)?;
-        self.observe(Event::CommitReceived { from: self.id_of(from), commit, fresh });
+        self.observe_step(Event::CommitReceived { from: self.id_of(from), commit, fresh });
         if !self.mutated(Mutation::NoHeartbeatAnswer) {
             self.owe_acknowledgement();
         }
@@ -419,7 +419,7 @@ impl Replica {
         {
             backup.ack_due = false;
             let to = self.primary_of(view);
-            self.observe(Event::PrepareOkSent { to: self.id_of(to), op });
+            self.observe_step(Event::PrepareOkSent { to: self.id_of(to), op });
             self.send(to, Body::PrepareOk { op, hash });
         }
     }
@@ -460,7 +460,7 @@ impl Replica {
                 self.set_commit(op);
             }
         }
-        self.observe(Event::PrepareOkReceived { from: self.id_of(from), op });
+        self.observe_step(Event::PrepareOkReceived { from: self.id_of(from), op });
         if fresh { Ok(()) } else { Err(Ignored::NothingNew) }
     }
 
@@ -522,7 +522,7 @@ impl Replica {
         primary.commit_told = self.commit;
         let beat = primary.beat;
         let pace = self.promised_pace();
-        self.observe(Event::CommitSent { commit, heartbeat });
+        self.observe_step(Event::CommitSent { commit, heartbeat });
         self.broadcast(&Body::Commit { commit, beat, pace, heard });
     }
 

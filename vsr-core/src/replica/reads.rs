@@ -149,7 +149,7 @@ impl Replica {
         let (id, readers) = (self.reads.last_round, core::mem::take(&mut self.reads.fresh));
         let reads = readers.len();
         self.reads.rounds.push_back(Round { id, floor, readers });
-        self.observe(Event::ReadsAsked { round: id, reads });
+        self.observe_step(Event::ReadsAsked { round: id, reads });
         self.send_round(id);
     }
 
@@ -217,7 +217,7 @@ impl Replica {
             return Err(Ignored::NothingNew);
         }
         primary.probes.0[from] = id;
-        self.observe(Event::ProbeOkReceived { from: self.id_of(from), round: id });
+        self.observe_step(Event::ProbeOkReceived { from: self.id_of(from), round: id });
         Ok(())
     }
 
@@ -271,7 +271,7 @@ impl Replica {
         if self.reads.rounds.front().is_none_or(|round| round.id > id) {
             return Err(Ignored::NothingNew);
         }
-        self.observe(Event::ReadIndexReceived { from: self.id_of(from), round: id, index });
+        self.observe_step(Event::ReadIndexReceived { from: self.id_of(from), round: id, index });
         // Committed in this view, or the primary would not have said it: readers need not wait for the next heartbeat.
         self.learn_commit(index);
         if index > self.log.op() {

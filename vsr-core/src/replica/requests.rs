@@ -232,7 +232,7 @@ impl Replica {
             if answer == Answer::Conflict {
                 self.observe(Event::Conflict { of });
             } else {
-                self.observe(Event::Duplicate { of });
+                self.observe_step(Event::Duplicate { of });
             }
             return self.answer(of, answer);
         }
@@ -354,7 +354,7 @@ impl Replica {
                 }
                 if request.0 > highest.0 + 1 && !gaps {
                     queue.hold(session, request, queued);
-                    self.observe(Event::Held { of: Asked::Request(session, request) });
+                    self.observe_step(Event::Held { of: Asked::Request(session, request) });
                 } else {
                     queue.admit_next(session, request, queued);
                 }
@@ -392,7 +392,7 @@ impl Replica {
         if may_speak && !self.credits.pending.is_empty() {
             let run = self.credits.pending.finish();
             let to = self.primary_of(self.view);
-            self.observe(Event::Forwarded { to: self.id_of(to), requests: run.len() });
+            self.observe_step(Event::Forwarded { to: self.id_of(to), requests: run.len() });
             self.send(to, Body::Request(run));
         }
     }

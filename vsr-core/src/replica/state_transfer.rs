@@ -503,7 +503,7 @@ impl Replica {
             self.log = _replaced.rebased(base);
         }
         self.durability.snapshot_taken(arrived.snapshot.clone());
-        self.observe(Event::CommitAdvanced { from: self.commit, to: base.op });
+        self.observe_step(Event::CommitAdvanced { from: self.commit, to: base.op });
         self.commit = base.op;
         self.resume_from(arrived);
     }
