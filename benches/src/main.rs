@@ -9,6 +9,7 @@ mod servers;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use vsr_benches::memory;
 
 #[derive(Debug, Parser)]
 #[command(name = "vsr-benches")]
@@ -21,16 +22,30 @@ struct Arguments {
 enum Command {
     /// Three processes on loopback, every write flushed before it is acknowledged: vsr-kv beside etcd, and beside one Redis.
     Durable(durable::Options),
+    /// Three replicas and their clients in one process, in memory: this project beside other crates.
+    Memory(memory::Options),
+    /// What `memory` runs for each of its loads.
+    #[command(hide = true)]
+    MemoryOnce(memory::once::Options),
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
-    let Command::Durable(options) = Arguments::parse().command;
-    match durable::run(options).await {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Durable(options) => on_runtime(durable::run(options)),
+        Command::Memory(options) => memory::run(&options),
+        Command::MemoryOnce(options) => return memory::once::run(&options, None),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// For what drives servers: two threads.
+fn on_runtime(run: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|error| format!("no runtime: {error}"))?.block_on(run)
 }
