@@ -1,18 +1,27 @@
 //! Workload: 64-byte values, closed loop, every write flushed by a quorum before it is acknowledged; all on one disk, in one run.
 
-use crate::{disk, load, report, servers::System};
+mod goals;
+
+use crate::{
+    disk,
+    load::{Load, Work},
+    report::Table,
+    servers::{self, Absent, System},
+};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
+use vsr_benches::results::{Machine, Measured, Results};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The program `vsr-kv`, built for release.
     #[arg(long, default_value = "../target/release/vsr-kv")]
     vsr_kv: PathBuf,
-    /// Leave out all but these: vsr-kv, etcd, redis.
-    #[arg(long, value_delimiter = ',', default_values = ["vsr-kv", "etcd", "redis"])]
+    /// Leave out all but these.
+    #[arg(long, value_delimiter = ',', default_values = ["vsr-kv", "etcd", "redis", "floor", "floor-zeros"])]
     only: Vec<String>,
     /// How often everything is measured.
     #[arg(long, default_value_t = 5)]
@@ -23,6 +32,9 @@ pub(crate) struct Options {
     /// Numbers of clients.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256])]
     clients: Vec<usize>,
+    /// How many connections the clients share at most; 0: each has its own (those of etcd share 16 all the same).
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
     /// Where the servers keep their data: the disk that is measured.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
@@ -31,33 +43,16 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
-/// What was measured in one round of one system under one load.
-#[derive(Clone, Debug, serde::Serialize)]
-pub(crate) struct Measured {
-    pub(crate) system: String,
-    pub(crate) round: usize,
-    /// A 4 KiB write over zeros and its flush, before and after.
-    pub(crate) flush_us: [f64; 2],
-    /// Of the leader, for each write, where it tells.
-    pub(crate) flushes_per_operation: Option<f64>,
-    pub(crate) figures: load::Figures,
-}
-
 pub(crate) async fn run(options: Options) -> Result<(), String> {
-    let wanted = |name: &str| options.only.iter().any(|only| only == name);
-    if wanted("vsr-kv") && !options.vsr_kv.is_file() {
-        let at = options.vsr_kv.display();
-        return Err(format!(
-            "there is no {at}: build it with `cargo build --release -p vsr-kv`, or name it with --vsr-kv"
-        ));
-    }
-    let all =
-        [("vsr-kv", System::VsrKv(options.vsr_kv.clone())), ("etcd", System::Etcd), ("redis", System::Redis)];
-    let all = all.into_iter().filter(|(name, _)| wanted(name)).map(|(_, system)| system);
-    let (systems, absent): (Vec<_>, Vec<_>) = all.partition(System::is_installed);
-    for system in absent {
-        println!("{system} is not installed: skipped.");
-    }
+    let wanted = |system: &&System| options.only.contains(&system.key().to_owned());
+    let all = [
+        System::VsrKv { program: options.vsr_kv.clone() },
+        System::Etcd,
+        System::Redis,
+        System::Floor { zero_filled: false },
+        System::Floor { zero_filled: true },
+    ];
+    let (systems, absent) = servers::installed(all.iter().filter(wanted))?;
     let mut measured = Vec::new();
     for round in 1..=options.rounds {
         for system in &systems {
@@ -65,12 +60,25 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
             measured.extend(measure(system, round, &options).await?);
         }
     }
-    print!("{}", report::table(&measured, &options.clients));
-    if let Some(path) = &options.json {
-        let text = serde_json::to_string_pretty(&measured).map_err(|error| error.to_string())?;
-        std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    }
-    Ok(())
+    let results = Results { machine: Machine::this(), measured };
+    print(&results, &options, &absent);
+    options.json.as_ref().map_or(Ok(()), |path| results.write(path))
+}
+
+fn print(results: &Results, options: &Options, absent: &[Absent]) {
+    println!("{}", results.machine);
+    let connections = match options.connections {
+        0 => "a connection each (etcd: at most 16)".to_owned(),
+        most => format!("at most {most} connections"),
+    };
+    println!(
+        "64-byte values over 16384 keys, closed loop, {} s a load, to the leader; clients: {connections}, one thread for all of them",
+        options.seconds
+    );
+    absent.iter().for_each(|absent| println!("{absent}"));
+    let load = |it: &Measured| format!("{} clients", it.parameters["clients"]);
+    let (table, said) = Table::new(&results.measured, load).without_throttled();
+    print!("{said}{}\n{}", table.text(), goals::judged(&table));
 }
 
 /// All loads on one start of a system.
@@ -80,15 +88,28 @@ async fn measure(system: &System, round: usize, options: &Options) -> Result<Vec
     let running = system.start(directory.path()).await?;
     let mut all = Vec::new();
     for count in &options.clients {
+        let time = Duration::from_secs(options.seconds);
+        let load = Load { work: Work::Put, clients: *count, connections: options.connections, time };
         let before = probe(directory.path()).await?;
-        let clients = running.clients(*count).await?;
         let flushes_before = running.flushes().await?;
-        let figures = load::run(clients, Duration::from_secs(options.seconds)).await;
-        let figures = figures.map_err(|error| format!("{system}, {count} clients: {error}"))?;
-        let flushes = running.flushes().await?.zip(flushes_before).map(|(after, before)| after - before);
-        let flushes_per_operation = flushes.map(|flushes| flushes as f64 / figures.writes as f64);
-        let flush_us = [before, probe(directory.path()).await?];
-        all.push(Measured { system: system.to_string(), round, flush_us, flushes_per_operation, figures });
+        let mut figures =
+            running.load(load).await.map_err(|error| format!("{system}, {count} clients: {error}"))?;
+        if let Some((after, before)) = running.flushes().await?.zip(flushes_before) {
+            let flushes = (after - before) as f64 / figures.answered as f64;
+            figures.more.insert("flushes_per_operation".to_owned(), flushes);
+        }
+        figures.more.insert("flush_before_us".to_owned(), before);
+        figures.more.insert("flush_after_us".to_owned(), probe(directory.path()).await?);
+        let parameters = [("clients", *count), ("connections", system.connections(&load))];
+        let parameters: BTreeMap<String, String> =
+            parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect();
+        all.push(Measured {
+            bench: "durable".to_owned(),
+            system: system.to_string(),
+            parameters,
+            figures: figures.named(),
+            round,
+        });
     }
     Ok(all)
 }

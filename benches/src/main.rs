@@ -2,8 +2,10 @@
 
 mod disk;
 mod durable;
+mod floor;
 mod load;
 mod processes;
+mod reads;
 mod report;
 mod servers;
 
@@ -20,13 +22,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Three processes on loopback, every write flushed before it is acknowledged: vsr-kv beside etcd, and beside one Redis.
+    /// Three processes on loopback, every write flushed before it is acknowledged: vsr-kv beside etcd, one Redis, and the durable floor.
     Durable(durable::Options),
     /// Three replicas and their clients in one process, in memory: this project beside other crates.
     Memory(memory::Options),
     /// What `memory` runs for each of its loads.
     #[command(hide = true)]
     MemoryOnce(memory::once::Options),
+    /// Reads of three processes, those that see every acknowledged write and stale ones: vsr-kv beside etcd.
+    Reads(reads::Options),
+    /// One process of the durable floor: `durable` starts three.
+    #[command(hide = true)]
+    Floor(floor::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +41,8 @@ fn main() -> ExitCode {
         Command::Durable(options) => on_runtime(durable::run(options)),
         Command::Memory(options) => memory::run(&options),
         Command::MemoryOnce(options) => return memory::once::run(&options, None),
+        Command::Reads(options) => on_runtime(reads::run(options)),
+        Command::Floor(options) => floor::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,38 @@
 //! Servers as processes of this one: they end with it.
 
-use std::{fs::File, net::TcpListener, path::Path, process::Stdio};
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
 use tokio::process::{Child, Command};
 
-/// A running server.
+/// A running server; dropped, it is killed.
 #[derive(Debug)]
-pub(crate) struct Process(#[expect(dead_code, reason = "dropped, it is killed")] Child);
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// What it has used of all processors, where the system tells.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        processor_time(&self.0.id()?.to_string())
+    }
+}
+
+/// What this process has used.
+pub(crate) fn own_processor_time() -> Option<Duration> {
+    processor_time("self")
+}
+
+/// Of Linux: user and system time are the 14th and 15th word of `stat`, in hundredths of a second. The second word is the program in
+/// parentheses, and may have spaces.
+fn processor_time(process: &str) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut words = stat.rsplit(')').next()?.split_whitespace().skip(11);
+    let mut ticks = || words.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
+}
 
 /// Starts a program; what it says goes to a file.
 pub(crate) fn start(program: &Path, arguments: &[String], output: &Path) -> Result<Process, String> {

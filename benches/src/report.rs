@@ -1,61 +1,124 @@
-//! Medians, spreads and ratios.
+//! Medians, spreads and ratios, as tables for people.
 
-use crate::durable::Measured;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
+use vsr_benches::results::{Measured, median, spread};
 
-/// A flush this much slower than the run's median says that the disk was throttled.
+/// A flush this much slower than those of the faster quarter of the run says that the disk was throttled.
 const THROTTLED: f64 = 3.0;
 
-/// A table for people, the first system beside each of the others. Rounds in which the disk was throttled are left out, and counted.
-pub(crate) fn table(measured: &[Measured], clients: &[usize]) -> String {
-    let usual = median(measured.iter().flat_map(|it| it.flush_us).collect());
-    let (good, bad): (Vec<_>, Vec<_>) =
-        measured.iter().partition(|it| it.flush_us.iter().all(|flush| *flush < usual * THROTTLED));
-    let mut systems: Vec<&str> = Vec::new();
-    for it in measured {
-        if !systems.contains(&it.system.as_str()) {
-            systems.push(&it.system);
-        }
-    }
-    let mut text = format!(
-        "a 4 KiB write and flush by itself: {usual:.0} µs (median); {} loads left out\n\n",
-        bad.len()
-    );
-    for count in clients {
-        let _ = writeln!(text, "{count} clients");
-        let of = |system: &str, figure: fn(&Measured) -> f64| -> Vec<f64> {
-            good.iter()
-                .filter(|it| it.system == system && it.figures.clients == *count)
-                .map(|it| figure(it))
-                .collect()
-        };
-        let throughput = |system: &str| of(system, |it| it.figures.operations_per_second);
-        let first = systems.first().map_or(f64::NAN, |system| median(throughput(system)));
-        for system in &systems {
-            let all = throughput(system);
-            let (low, high) =
-                all.iter().fold((f64::MAX, 0_f64), |(low, high), it| (low.min(*it), high.max(*it)));
-            let middle = median(all);
-            let _ = writeln!(
-                text,
-                "  {system:<10} {middle:>8.0} ops/s ({low:.0}–{high:.0})  p50 {:.2} ms  p99 {:.2} ms  ratio {:.2}",
-                median(of(system, |it| it.figures.p50_ms)),
-                median(of(system, |it| it.figures.p99_ms)),
-                first / middle,
-            );
-            let flushes = of(system, |it| it.flushes_per_operation.unwrap_or(f64::NAN));
-            if flushes.iter().any(|it| it.is_finite()) {
-                let _ = writeln!(text, "  {:<10} {:.4} flushes of the leader a write", "", median(flushes));
-            }
-        }
-    }
-    text
+/// All systems under all loads; the first system beside each of the others.
+#[derive(Debug)]
+pub(crate) struct Table {
+    measured: Vec<Measured>,
+    /// What the systems are compared under, in the words of its parameters.
+    load: fn(&Measured) -> String,
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        count => (values[(count - 1) / 2] + values[count / 2]) / 2.0,
+impl Table {
+    pub(crate) fn new(measured: &[Measured], load: fn(&Measured) -> String) -> Self {
+        Self { measured: measured.to_vec(), load }
     }
+
+    /// Leaves out what was measured while the disk was throttled, and says so.
+    pub(crate) fn without_throttled(mut self) -> (Self, String) {
+        let flushes = |it: &Measured| [it.figure("flush_before_us"), it.figure("flush_after_us")];
+        let mut all: Vec<f64> = self.measured.iter().flat_map(flushes).collect();
+        all.sort_by(f64::total_cmp);
+        let usual = all.get(all.len() / 4).copied().unwrap_or(f64::NAN);
+        let usable = |it: &Measured| flushes(it).iter().all(|flush| *flush < usual * THROTTLED);
+        let (count, throttled) = (self.measured.len(), self.measured.iter().filter(|it| !usable(it)).count());
+        let mut said = format!("a 4 KiB write over zeros and its flush, by themselves: {usual:.0} µs; ");
+        if 2 * throttled > count {
+            said += "the disk was throttled most of the time: NONE OF THESE FIGURES COUNTS\n";
+        } else {
+            let _ = writeln!(said, "{throttled} of {count} loads left out, for the disk was throttled then");
+            self.measured.retain(usable);
+        }
+        (self, said)
+    }
+
+    pub(crate) fn systems(&self) -> Vec<String> {
+        names(self.measured.iter().map(|it| it.system.clone()))
+    }
+
+    pub(crate) fn loads(&self) -> Vec<String> {
+        names(self.measured.iter().map(self.load))
+    }
+
+    /// A figure by rounds.
+    fn rounds(&self, system: &str, load: &str, figure: &str) -> BTreeMap<usize, f64> {
+        let of_both = self.measured.iter().filter(|it| it.system == system && (self.load)(it) == load);
+        of_both.map(|it| (it.round, it.figure(figure))).filter(|(_, value)| value.is_finite()).collect()
+    }
+
+    pub(crate) fn middle(&self, system: &str, load: &str, figure: &str) -> f64 {
+        median(self.rounds(system, load, figure).into_values().collect())
+    }
+
+    /// One system's figure to that of another: the median of the rounds' ratios, for a machine is as busy for both within a round.
+    pub(crate) fn ratio(&self, ours: &str, theirs: &str, load: &str, figure: &str) -> f64 {
+        let theirs = self.rounds(theirs, load, figure);
+        let ours = self.rounds(ours, load, figure);
+        median(ours.iter().filter_map(|(round, value)| Some(value / theirs.get(round)?)).collect())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let systems = self.systems();
+        let Some(first) = systems.first() else { return text };
+        for load in self.loads() {
+            let _ = writeln!(
+                text,
+                "\n{load:<26} {:>9} {:>17} {:>8} {:>8} {:>10} {:>8} {:>9}   {first} / it: {:>6} {:>6}",
+                "ops/s",
+                "(low–high)",
+                "p50 ms",
+                "p99 ms",
+                "CPU µs/op",
+                "of load",
+                "flushes/op",
+                "ops/s",
+                "p50"
+            );
+            for system in &systems {
+                let of = |figure| self.middle(system, &load, figure);
+                let rates: Vec<f64> =
+                    self.rounds(system, &load, "operations_per_second").into_values().collect();
+                if rates.is_empty() {
+                    continue;
+                }
+                let (low, high) = spread(&rates);
+                let _ = writeln!(
+                    text,
+                    "{system:<26} {:>9.0} {:>17} {:>8.3} {:>8.3} {:>10.1} {:>8.1} {:>9}    {:>width$.2} {:>6.2}",
+                    median(rates),
+                    format!("({low:.0}–{high:.0})"),
+                    of("p50_ms"),
+                    of("p99_ms"),
+                    of("cpu_us_per_operation"),
+                    of("load_cpu_us_per_operation"),
+                    told(of("flushes_per_operation")),
+                    self.ratio(first, system, &load, "operations_per_second"),
+                    self.ratio(first, system, &load, "p50_ms"),
+                    width = first.chars().count() + 13,
+                );
+            }
+        }
+        text
+    }
+}
+
+/// Not all systems tell.
+fn told(value: f64) -> String {
+    if value.is_finite() { format!("{value:.4}") } else { "–".to_owned() }
+}
+
+fn names(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }

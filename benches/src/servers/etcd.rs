@@ -1,21 +1,20 @@
 //! Three processes of etcd, and a client of its gRPC: writes go to the leader, over 16 connections, as its own benchmark does.
 
-use super::{Door as AnyDoor, Running, eventually};
-use crate::processes::{free_ports, start as start_process};
+use super::{Door, Running, eventually};
+use crate::{
+    load::{Figures, KEYS, Load, VALUE_BYTES, Work, key, tasks},
+    processes::{free_ports, start as start_process},
+};
 use prost::Message;
 use std::path::Path;
+use tokio::task::JoinSet;
 use tonic::{client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
 use tonic_prost::ProstCodec;
 
 const MEMBERS: usize = 3;
 const CONNECTIONS: usize = 16;
-
-/// Where the leader listens.
-#[derive(Clone, Debug)]
-pub(crate) struct Door(u16);
-
-#[derive(Debug)]
-pub(crate) struct Client(Grpc<Channel>);
+/// Of those who fill the store.
+const WRITERS: u64 = 256;
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
 struct PutRequest {
@@ -27,6 +26,17 @@ struct PutRequest {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
 struct PutResponse {}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+struct RangeRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    key: Vec<u8>,
+    #[prost(bool, tag = "7")]
+    serializable: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
+struct RangeResponse {}
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
 struct StatusRequest {}
@@ -73,7 +83,7 @@ pub(super) async fn start(directory: &Path) -> Result<Running, String> {
         )?);
     }
     let leader = eventually("etcd has no leader", || leader(doors)).await?;
-    Ok(Running { door: AnyDoor::Etcd(Door(leader)), admin: None, _processes: processes })
+    Ok(Running { door: Door::Etcd(leader), admin: None, processes })
 }
 
 async fn leader(doors: &[u16]) -> Result<u16, String> {
@@ -107,21 +117,62 @@ where
     answer.map(tonic::Response::into_inner).map_err(|error| error.to_string())
 }
 
-impl Door {
-    pub(super) async fn clients(&self, count: usize) -> Result<Vec<super::Client>, String> {
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS.min(count) {
-            connections.push(connect(self.0).await?);
-        }
-        let client =
-            |number: usize| super::Client::Etcd(Client(connections[number % connections.len()].clone()));
-        Ok((0..count).map(client).collect())
-    }
+/// The same load, over the connections that its own benchmark has.
+pub(super) fn sharing(load: Load) -> Load {
+    Load { connections: CONNECTIONS, ..load }
 }
 
-impl Client {
-    pub(super) async fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let request = PutRequest { key: key.into(), value: value.into() };
-        call(&mut self.0, "/etcdserverpb.KV/Put", request).await.map(|PutResponse {}| ())
+/// Each client has its own requests under way, on one of the connections.
+pub(super) fn load(port: u16, load: Load) -> Result<Figures, String> {
+    on_one_thread(async {
+        let load = sharing(load);
+        let mut connections = Vec::new();
+        for _ in 0..load.connection_count() {
+            connections.push(connect(port).await?);
+        }
+        let clients =
+            (0..load.clients).map(|number| connections[number % connections.len()].clone()).collect();
+        tasks::run(clients, load, move |client, number| ask(client, load.work, number)).await
+    })
+}
+
+/// Gives every key a value.
+pub(super) fn fill(port: u16) -> Result<(), String> {
+    on_one_thread(async {
+        let client = connect(port).await?;
+        let mut writers = JoinSet::new();
+        for writer in 0..WRITERS {
+            let mut client = client.clone();
+            writers.spawn(async move {
+                for number in (writer..KEYS).step_by(WRITERS as usize) {
+                    client = ask(client, Work::Put, number).await?;
+                }
+                Ok::<(), String>(())
+            });
+        }
+        while let Some(ended) = writers.join_next().await {
+            ended.map_err(|error| error.to_string())??;
+        }
+        Ok(())
+    })
+}
+
+fn on_one_thread<T>(run: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(run)
+}
+
+async fn ask(mut client: Grpc<Channel>, work: Work, number: u64) -> Result<Grpc<Channel>, String> {
+    let key = key(number).into_bytes();
+    match work {
+        Work::Put => {
+            let request = PutRequest { key, value: vec![b'v'; VALUE_BYTES] };
+            let PutResponse {} = call(&mut client, "/etcdserverpb.KV/Put", request).await?;
+        }
+        Work::Get | Work::StaleGet => {
+            let request = RangeRequest { key, serializable: work == Work::StaleGet };
+            let RangeResponse {} = call(&mut client, "/etcdserverpb.KV/Range", request).await?;
+        }
     }
+    Ok(client)
 }

@@ -1,11 +1,15 @@
 //! The servers that are measured, each started the way its manual says for a group on one machine.
 
 mod etcd;
+mod floor;
 mod redis;
 mod resp;
 mod vsr_kv;
 
-use crate::processes::Process;
+use crate::{
+    load::{self, Figures, Load},
+    processes::{self, Process},
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -15,12 +19,44 @@ use std::{
 /// Which server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum System {
-    /// Three processes of this project; the path of the program.
-    VsrKv(PathBuf),
+    /// Three replicas of this project, each a process with a directory.
+    VsrKv { program: PathBuf },
     /// Three processes of etcd.
     Etcd,
+    /// A primary and two backups without a protocol; over files of zeros or not.
+    Floor { zero_filled: bool },
     /// One Redis that flushes every write: no replication at all.
     Redis,
+}
+
+/// A system that cannot be measured here.
+#[derive(Clone, Debug)]
+pub(crate) struct Absent(String);
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not installed: skipped", self.0)
+    }
+}
+
+/// Those that can be run here, and those that cannot. This project must be there.
+pub(crate) fn installed<'a>(
+    all: impl Iterator<Item = &'a System>,
+) -> Result<(Vec<System>, Vec<Absent>), String> {
+    let (mut systems, mut absent) = (Vec::new(), Vec::new());
+    for system in all {
+        match system {
+            System::VsrKv { program, .. } if !program.is_file() => {
+                return Err(format!(
+                    "there is no {}: build it with `cargo build --release -p vsr-kv`, or name it with --vsr-kv",
+                    program.display()
+                ));
+            }
+            _ if system.is_installed() => systems.push(system.clone()),
+            _ => absent.push(Absent(system.to_string())),
+        }
+    }
+    Ok((systems, absent))
 }
 
 /// Servers that run, until this is dropped.
@@ -29,37 +65,49 @@ pub(crate) struct Running {
     door: Door,
     /// The admin port of the leader, where it has one that counts its flushes.
     admin: Option<u16>,
-    _processes: Vec<Process>,
+    processes: Vec<Process>,
 }
 
 /// Where clients are to go: to the leader, so that nobody pays for a hop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Door {
-    Etcd(etcd::Door),
+    Etcd(u16),
     Resp(u16),
-}
-
-/// One client.
-#[derive(Debug)]
-pub(crate) enum Client {
-    Etcd(etcd::Client),
-    Resp(resp::Client),
 }
 
 impl System {
     /// Starts it on an empty directory, and waits until it takes writes.
     pub(crate) async fn start(&self, directory: &Path) -> Result<Running, String> {
         match self {
-            Self::VsrKv(program) => vsr_kv::start(program, directory).await,
+            Self::VsrKv { program } => vsr_kv::start(program, directory).await,
             Self::Etcd => etcd::start(directory).await,
+            Self::Floor { zero_filled } => floor::start(*zero_filled, directory).await,
             Self::Redis => redis::start(directory).await,
         }
     }
 
-    /// Whether it can be run here.
-    pub(crate) fn is_installed(&self) -> bool {
+    /// In a list of those that are wanted.
+    pub(crate) fn key(&self) -> &'static str {
         match self {
-            Self::VsrKv(_) => true,
+            Self::VsrKv { .. } => "vsr-kv",
+            Self::Etcd => "etcd",
+            Self::Floor { zero_filled: false } => "floor",
+            Self::Floor { zero_filled: true } => "floor-zeros",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// How many connections a load has.
+    pub(crate) fn connections(&self, load: &Load) -> usize {
+        match self {
+            Self::Etcd => etcd::sharing(*load).connection_count(),
+            _ => load.connection_count(),
+        }
+    }
+
+    fn is_installed(&self) -> bool {
+        match self {
+            Self::VsrKv { .. } | Self::Floor { .. } => true,
             Self::Etcd => crate::processes::is_installed("etcd"),
             Self::Redis => crate::processes::is_installed("redis-server"),
         }
@@ -69,9 +117,11 @@ impl System {
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::VsrKv(_) => "vsr-kv ×3",
+            Self::VsrKv { .. } => "vsr-kv ×3",
             Self::Etcd => "etcd ×3",
-            Self::Redis => "Redis ×1",
+            Self::Floor { zero_filled: false } => "floor ×3",
+            Self::Floor { zero_filled: true } => "floor over zeros ×3",
+            Self::Redis => "Redis ×1, always",
         })
     }
 }
@@ -85,28 +135,42 @@ impl Running {
         }
     }
 
-    /// So many clients, connected.
-    pub(crate) async fn clients(&self, count: usize) -> Result<Vec<Client>, String> {
-        match &self.door {
-            Door::Etcd(door) => door.clients(count).await,
-            Door::Resp(port) => {
-                let mut clients = Vec::with_capacity(count);
-                for _ in 0..count {
-                    clients.push(Client::Resp(resp::Client::connect(*port).await?));
-                }
-                Ok(clients)
+    /// Puts a load on it, from a thread of its own. What the processor did for it is told, too: of the servers, and of the load.
+    pub(crate) async fn load(&self, load: Load) -> Result<Figures, String> {
+        let door = self.door;
+        let (servers, own) = (self.processor_time(), processes::own_processor_time());
+        let run = move || match door {
+            Door::Etcd(port) => etcd::load(port, load),
+            Door::Resp(port) => load::resp::run(port, &load),
+        };
+        let ran = tokio::task::spawn_blocking(run).await.map_err(|error| error.to_string())?;
+        let mut figures = ran?;
+        let spent = [
+            ("cpu_us_per_operation", servers, self.processor_time()),
+            ("load_cpu_us_per_operation", own, processes::own_processor_time()),
+        ];
+        for (name, before, after) in spent {
+            if let Some((before, after)) = before.zip(after) {
+                let spent = (after - before).as_secs_f64() * 1e6 / figures.answered as f64;
+                figures.more.insert(name.to_owned(), spent);
             }
         }
+        Ok(figures)
     }
-}
 
-impl Client {
-    /// Writes, and waits for the acknowledgement.
-    pub(crate) async fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        match self {
-            Self::Etcd(client) => client.put(key, value).await,
-            Self::Resp(client) => client.set(key, value).await,
-        }
+    /// Gives every key a value.
+    pub(crate) async fn fill(&self) -> Result<(), String> {
+        let door = self.door;
+        let run = move || match door {
+            Door::Etcd(port) => etcd::fill(port),
+            Door::Resp(port) => load::resp::fill(port),
+        };
+        tokio::task::spawn_blocking(run).await.map_err(|error| error.to_string())?
+    }
+
+    /// Of all processes together.
+    fn processor_time(&self) -> Option<Duration> {
+        self.processes.iter().map(Process::processor_time).sum()
     }
 }
 

@@ -1,6 +1,6 @@
 //! One Redis with an append-only file that is flushed before a write is answered.
 
-use super::{Client, Door, Running, eventually, resp};
+use super::{Door, Running, eventually, resp};
 use crate::processes::{free_ports, start as start_process};
 use std::path::Path;
 
@@ -18,10 +18,6 @@ pub(super) async fn start(directory: &Path) -> Result<Running, String> {
     let arguments: Vec<String> =
         arguments.into_iter().flat_map(|(name, value)| [name.into(), value]).collect();
     let process = start_process(Path::new("redis-server"), &arguments, &directory.join("output"))?;
-    eventually("Redis takes no writes", || async move {
-        let mut client = Client::Resp(resp::Client::connect(port).await?);
-        client.put(b"first", b"write").await
-    })
-    .await?;
-    Ok(Running { door: Door::Resp(port), admin: None, _processes: vec![process] })
+    eventually("Redis takes no writes", || resp::first_write(port)).await?;
+    Ok(Running { door: Door::Resp(port), admin: None, processes: vec![process] })
 }

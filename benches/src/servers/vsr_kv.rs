@@ -1,6 +1,6 @@
 //! Three processes of `vsr-kv serve`, as `docs/operations.md` starts them.
 
-use super::{Client, Door, Running, eventually, resp};
+use super::{Door, Running, eventually, resp};
 use crate::processes::{free_ports, start as start_process};
 use std::path::Path;
 use tokio::{
@@ -27,12 +27,8 @@ pub(super) async fn start(program: &Path, directory: &Path) -> Result<Running, S
     }
     // A group that has just formed is in view 0, and its primary is replica 0.
     let port = redis[0];
-    eventually("vsr-kv takes no writes", || async move {
-        let mut client = Client::Resp(resp::Client::connect(port).await?);
-        client.put(b"first", b"write").await
-    })
-    .await?;
-    Ok(Running { door: Door::Resp(port), admin: Some(admin[0]), _processes: processes })
+    eventually("vsr-kv takes no writes", || resp::first_write(port)).await?;
+    Ok(Running { door: Door::Resp(port), admin: Some(admin[0]), processes })
 }
 
 /// The counter of flushes, from the metrics of a replica.
