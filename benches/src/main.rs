@@ -4,6 +4,7 @@ mod disk;
 mod durable;
 mod floor;
 mod load;
+mod plot;
 mod processes;
 mod reads;
 mod report;
@@ -34,6 +35,8 @@ enum Command {
     /// One process of the durable floor: `durable` starts three.
     #[command(hide = true)]
     Floor(floor::Options),
+    /// Draws the results of earlier runs as SVG.
+    Plot(plot::Options),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::MemoryOnce(options) => return memory::once::run(&options, None),
         Command::Reads(options) => on_runtime(reads::run(options)),
         Command::Floor(options) => floor::run(&options),
+        Command::Plot(options) => plot::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
