@@ -1,8 +1,12 @@
 //! This project beside others, interleaved in one run: only the ratios within a run count.
 
+mod child;
 mod disk;
 mod durable;
+mod endurance;
 mod floor;
+mod group;
+mod growth;
 mod load;
 mod plot;
 mod processes;
@@ -35,6 +39,13 @@ enum Command {
     /// One process of the durable floor: `durable` starts three.
     #[command(hide = true)]
     Floor(floor::Options),
+    /// Ten million operations: throughput and memory by tenths.
+    Endurance(endurance::Options),
+    /// Cost as work grows: keys, size of operations, replicas, groups, length of the log; with one and with two worker threads.
+    Growth(growth::Options),
+    /// One point of `growth`, in a process of its own.
+    #[command(hide = true)]
+    GrowthOnce(growth::once::Options),
     /// Draws the results of earlier runs as SVG.
     Plot(plot::Options),
 }
@@ -46,6 +57,9 @@ fn main() -> ExitCode {
         Command::MemoryOnce(options) => return memory::once::run(&options, None),
         Command::Reads(options) => on_runtime(reads::run(options)),
         Command::Floor(options) => floor::run(&options),
+        Command::Endurance(options) => on_runtime(endurance::run(options)),
+        Command::Growth(options) => growth::run(&options),
+        Command::GrowthOnce(options) => growth::once::run(&options),
         Command::Plot(options) => plot::run(&options),
     };
     match result {
