@@ -11,7 +11,7 @@ use vsr_actor::{Config, observe::prometheus};
 use vsr_kv::demo::{self, Demo};
 use vsr_kv::dev::{self, Dev};
 use vsr_kv::maelstrom;
-use vsr_kv::serve::{Flags, Serve, ServeError};
+use vsr_kv::serve::{Flags, Options, Serve, ServeError};
 use vsr_kv::server::Settings;
 
 /// A replicated key-value server that speaks the Redis protocol.
@@ -65,8 +65,7 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // In a demonstration primaries die on purpose, and what happens is told anyway.
     let level = match arguments.command {
@@ -78,16 +77,20 @@ async fn main() -> ExitCode {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let result = match arguments.command {
-        Command::Dev { port, data, memory } => dev(port, (!memory).then_some(data)).await.map(|()| true),
-        Command::Serve(flags) => return serve(*flags).await,
+        Command::Serve(flags) => return serve(*flags),
+        Command::Dev { port, data, memory } => {
+            on_all_processors(dev(port, (!memory).then_some(data))).map(|()| true)
+        }
         Command::Maelstrom { heartbeat_interval, heartbeat_timeout, deadline, data } => {
             let mut config = maelstrom::config();
             config.heartbeat_interval = heartbeat_interval.into();
             config.heartbeat_timeout = heartbeat_timeout.into();
             config.client.deadline = deadline.into();
-            node(config, data).await
+            on_all_processors(node(config, data))
         }
-        Command::Demo { seconds, clients } => demo::run(Demo { seconds, clients }).await.map_err(Into::into),
+        Command::Demo { seconds, clients } => {
+            on_all_processors(async move { demo::run(Demo { seconds, clients }).await.map_err(Into::into) })
+        }
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -97,6 +100,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// For several replicas in one process, and for what only tries out.
+fn on_all_processors<T>(work: impl Future<Output = Result<T, Box<dyn Error>>>) -> Result<T, Box<dyn Error>> {
+    tokio::runtime::Runtime::new()?.block_on(work)
 }
 
 async fn dev(port: u16, data: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
@@ -114,8 +122,12 @@ async fn dev(port: u16, data: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
 }
 
 /// A replica, until it fails or is told to end.
-async fn serve(flags: Flags) -> ExitCode {
-    match serve_until_told(flags).await {
+fn serve(flags: Flags) -> ExitCode {
+    let served = flags.complete().map_err(ServeError::from).and_then(|options| {
+        let runtime = options.runtime().map_err(ServeError::Threads)?;
+        runtime.block_on(serve_until_told(options))
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -127,9 +139,8 @@ async fn serve(flags: Flags) -> ExitCode {
     }
 }
 
-async fn serve_until_told(flags: Flags) -> Result<(), ServeError> {
+async fn serve_until_told(options: Options) -> Result<(), ServeError> {
     let mut stop = StopSignal::new()?;
-    let options = flags.complete()?;
     let serve = tokio::select! {
         started = Serve::start(options, Some(prometheus::record()?)) => started?,
         told = stop.received() => return Ok(told?),

@@ -34,6 +34,9 @@ pub enum ServeError {
     /// Signals cannot be listened to.
     #[error("signals cannot be listened to: {0}")]
     Signals(#[from] io::Error),
+    /// Threads cannot be started.
+    #[error("the threads that serve cannot be started: {0}")]
+    Threads(#[source] io::Error),
     /// Metrics cannot be taken.
     #[error(transparent)]
     Metrics(#[from] PrometheusError),

@@ -5,9 +5,11 @@ use crate::{dev, server};
 use serde::Deserialize;
 use std::{
     fs, io,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
+use tokio::runtime::{self, Runtime};
 use vsr_actor::{Config, ConfigError, ReplicaId, vsr_core::ClusterId};
 
 /// The flags of `vsr-kv serve`, and the keys of its file.
@@ -44,6 +46,10 @@ pub struct Flags {
     /// After how many operations a snapshot is taken. Fewer: a start reads less; more: the disk writes less. Default: 32768.
     #[arg(long, value_name = "N")]
     pub snapshot_interval: Option<u64>,
+    /// How many threads serve clients and the other replicas; the log has one of its own. With one an operation costs the least. More
+    /// help where that one is always busy and processors are idle. Default: 1.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
     /// The name of the cluster: a number, the same for all replicas. Default: computed from the list of peers.
     #[arg(long, value_name = "N")]
     pub cluster_id: Option<u64>,
@@ -129,6 +135,8 @@ pub struct Options {
     pub data: PathBuf,
     /// When an operation counts as stored.
     pub durability: StoredWhen,
+    /// How many threads serve clients and the other replicas.
+    pub threads: NonZeroUsize,
     /// Everything else that the replica is told.
     pub config: Config,
     /// What connections of clients are told.
@@ -167,6 +175,7 @@ impl Flags {
             data: self.data.or(file.data),
             durability: self.durability.or(file.durability),
             snapshot_interval: self.snapshot_interval.or(file.snapshot_interval),
+            threads: self.threads.or(file.threads),
             cluster_id: self.cluster_id.or(file.cluster_id),
             requirepass: self.requirepass.or(file.requirepass),
             heartbeat_interval: self.heartbeat_interval.or(file.heartbeat_interval),
@@ -205,10 +214,30 @@ impl Flags {
             admin: self.admin.unwrap_or_else(|| "127.0.0.1:8400".to_owned()),
             data: self.data.ok_or(missing("data"))?,
             durability: self.durability.unwrap_or_default(),
+            threads: self.threads.unwrap_or(NonZeroUsize::MIN),
             config,
             settings: server::Settings { requirepass: self.requirepass, ..server::Settings::default() },
             peers,
         })
+    }
+}
+
+impl Options {
+    /// What [`Serve::start`](super::Serve::start) is to run on.
+    ///
+    /// # Errors
+    /// When the system has no threads left, or no descriptors.
+    pub fn runtime(&self) -> io::Result<Runtime> {
+        // One thread that is not one of a pool: nobody is woken to see whether there is something to steal.
+        let mut runtime = match self.threads.get() {
+            1 => runtime::Builder::new_current_thread(),
+            several => {
+                let mut runtime = runtime::Builder::new_multi_thread();
+                runtime.worker_threads(several);
+                runtime
+            }
+        };
+        runtime.enable_all().build()
     }
 }
 
@@ -236,7 +265,7 @@ mod tests {
     #[test]
     fn flags_and_file_have_the_same_names_and_mean_the_same() {
         let line = "--id 1 --peer 0=a:1 --peer 1=b:1 --listen 0.0.0.0:1 --redis [::]:6400 --admin 127.0.0.1:0 --data d \
-            --durability interval=100ms --snapshot-interval 9 --cluster-id 7 --requirepass secret --heartbeat-interval 20ms \
+            --durability interval=100ms --snapshot-interval 9 --threads 4 --cluster-id 7 --requirepass secret --heartbeat-interval 20ms \
             --heartbeat-timeout 100ms --deadline 2s";
         let text = r#"
             id = 1
@@ -247,6 +276,7 @@ mod tests {
             data = "d"
             durability = "interval=100ms"
             snapshot-interval = 9
+            threads = 4
             cluster-id = 7
             requirepass = "secret"
             heartbeat-interval = "20ms"
@@ -260,6 +290,19 @@ mod tests {
         assert_eq!(options.config.heartbeat_timeout, Duration::from_millis(100));
         assert_eq!(options.config.client.deadline, Duration::from_secs(2));
         assert_eq!(options.listen, "0.0.0.0:1");
+        assert_eq!(options.threads.get(), 4);
+    }
+
+    #[test]
+    fn it_runs_on_as_many_threads_as_it_was_told() {
+        for (told, workers) in [("", 1), ("--threads 1", 1), ("--threads 3", 3)] {
+            let options = flags(&format!("--id 0 {GROUP} --data d {told}")).complete().expect("complete");
+            let runtime = options.runtime().expect("threads");
+            assert_eq!(runtime.metrics().num_workers(), workers, "{told}");
+            let several = runtime.handle().runtime_flavor() == runtime::RuntimeFlavor::MultiThread;
+            assert_eq!(several, workers > 1, "{told}");
+        }
+        assert!(Line::try_parse_from(["serve", "--threads", "0"]).is_err(), "somebody has to serve");
     }
 
     #[test]
