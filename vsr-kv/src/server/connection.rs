@@ -17,7 +17,7 @@ use super::{Backend, Control, Local, Shared, error, local, session::Session, sto
 use crate::command::{self, Command, ErrorText, Run};
 use crate::resp::{Parser, ProtocolError, Writer};
 use crate::store::{Operation, Store};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use form::Form;
 use queue::{Answer, Queue};
 use std::{
@@ -83,6 +83,8 @@ impl<B: Backend> Connection<B> {
 
     async fn serve(&mut self, read: &mut ReadHalf<'_>, write: &mut WriteHalf<'_>) -> io::Result<()> {
         let mut stop = self.shared.stop.clone();
+        // One for the whole connection: each new one would put itself into a list that all connections share.
+        let mut told_to_stop = pin!(stopped(&mut stop));
         let mut room = READ_BYTES_MIN;
         let mut has_yielded = false;
         loop {
@@ -108,15 +110,15 @@ impl<B: Backend> Connection<B> {
             tokio::select! {
                 biased;
                 answer = self.pending.next(), if answers => self.write(answer),
-                written = write.write_buf(&mut self.out), if !self.out.is_empty() => {
-                    written?;
+                written = write.write(&self.out), if !self.out.is_empty() => {
+                    self.out.advance(written?);
                     has_yielded = false;
                 }
                 count = read.read_buf(&mut self.input), if reads => match count? {
                     0 => self.input_ended = true,
                     count => room = (2 * count).clamp(READ_BYTES_MIN, READ_BYTES_MAX),
                 },
-                () = stopped(&mut stop), if !self.session.ends => self.session.ends = true,
+                () = &mut told_to_stop, if !self.session.ends => self.session.ends = true,
             }
         }
     }

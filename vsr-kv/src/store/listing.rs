@@ -47,7 +47,7 @@ impl Store {
                 next = index;
                 break;
             }
-            for (key, entry) in &shard.entries {
+            for (key, entry) in shard.iter() {
                 seen += 1;
                 seen_bytes += key.len();
                 let fits = pattern.is_none_or(|pattern| glob::matches(pattern, key));
@@ -68,7 +68,7 @@ impl Store {
         let first = seed as usize % SHARDS;
         let shards = || self.keys.entries().shards();
         for shard in shards().skip(first).chain(shards().take(first)) {
-            let shown = || shard.entries.iter().filter(|(_, entry)| self.keys.shows(entry));
+            let shown = || shard.iter().filter(|(_, entry)| self.keys.shows(entry));
             let count = shown().count();
             if count > 0 {
                 let at = (seed / SHARDS as u64) as usize % count;

@@ -2,7 +2,7 @@
 //! shard alone. So a snapshot of millions of keys does not stop the replica, neither when it is taken nor at the first write after it.
 
 use bytes::Bytes;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 use vsr_actor::vsr_core::checksum;
 
 /// With two million keys a shard has about 120: copied in a few microseconds. All together are pointers of 128 KiB.
@@ -20,9 +20,38 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shard {
-    pub(super) entries: BTreeMap<Bytes, Entry>,
+    /// In the order of the keys, side by side: a shard of one key, as most are until there are many keys, is as large as its entry, and
+    /// copied as fast. The node of a tree has room for eleven.
+    entries: Vec<(Bytes, Entry)>,
     /// The latest change of a key that is gone: see [`Version`](super::Version).
     pub(super) gone: u64,
+}
+
+impl Shard {
+    /// Where a key is, or would be.
+    fn find(&self, key: &[u8]) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(own, _)| (**own).cmp(key))
+    }
+
+    fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let at = self.find(key).ok()?;
+        Some(&mut self.entries[at].1)
+    }
+
+    /// False if the key was there.
+    fn insert(&mut self, key: Bytes, entry: Entry) -> bool {
+        let found = self.find(&key);
+        match found {
+            Ok(at) => self.entries[at].1 = entry,
+            Err(at) => self.entries.insert(at, (key, entry)),
+        }
+        found.is_err()
+    }
+
+    /// In the order of the keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (key, entry))
+    }
 }
 
 /// Entries by byte strings.
@@ -47,7 +76,7 @@ impl Map {
     /// A map whose last keys went with the op `gone`.
     pub(super) fn emptied(gone: u64) -> Self {
         // All share one empty shard until something is written.
-        let shard = Arc::new(Shard { entries: BTreeMap::new(), gone });
+        let shard = Arc::new(Shard { entries: Vec::new(), gone });
         Self { shards: vec![shard; SHARDS], len: 0 }
     }
 
@@ -56,17 +85,18 @@ impl Map {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
-        self.shards[shard_of(key)].entries.get(key)
+        let shard = &self.shards[shard_of(key)];
+        shard.find(key).ok().map(|at| &shard.entries[at].1)
     }
 
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        self.shard_with(key)?.entries.get_mut(key)
+        self.shard_with(key)?.get_mut(key)
     }
 
     /// The shard of a key, to be changed. One that is shared is looked at first, so that none is copied for nothing.
     fn shard_with(&mut self, key: &[u8]) -> Option<&mut Shard> {
         let shard = &mut self.shards[shard_of(key)];
-        if Arc::strong_count(shard) > 1 && !shard.entries.contains_key(key) {
+        if Arc::strong_count(shard) > 1 && shard.find(key).is_err() {
             return None;
         }
         Some(Arc::make_mut(shard))
@@ -74,13 +104,15 @@ impl Map {
 
     pub(super) fn insert(&mut self, key: Bytes, entry: Entry) {
         let shard = Arc::make_mut(&mut self.shards[shard_of(&key)]);
-        self.len += usize::from(shard.entries.insert(key, entry).is_none());
+        self.len += usize::from(shard.insert(key, entry));
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        let removed = self.shard_with(key)?.entries.remove(key);
-        self.len -= usize::from(removed.is_some());
-        removed
+        let shard = self.shard_with(key)?;
+        let at = shard.find(key).ok()?;
+        let (_, removed) = shard.entries.remove(at);
+        self.len -= 1;
+        Some(removed)
     }
 
     /// The latest change of a key that is gone from the shard of `key`.
@@ -101,7 +133,7 @@ impl Map {
 
     /// All of it, shard by shard, in the order of the keys within each.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
-        self.shards().flat_map(|shard| shard.entries.iter())
+        self.shards().flat_map(Shard::iter)
     }
 }
 

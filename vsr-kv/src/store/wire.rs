@@ -1,6 +1,6 @@
 //! Lengths and byte strings as operations, replies and snapshots write them: a variable-length number, then the bytes.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use vsr_actor::PayloadError;
 
 /// Appends a number, seven bits a byte, the lowest first: most lengths take one byte.
@@ -40,7 +40,7 @@ impl Reader {
 
     pub(super) fn byte(&mut self) -> Result<u8, PayloadError> {
         let byte = *self.from.first().ok_or_else(|| self.wrong("it ends too early"))?;
-        let _ = self.from.split_to(1);
+        self.from.advance(1);
         Ok(byte)
     }
 
