@@ -17,9 +17,9 @@ use vsr_benches::results::{Machine, Measured, Results};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The program `vsr-kv`, built for release.
-    #[arg(long, default_value = "../target/release/vsr-kv")]
-    vsr_kv: PathBuf,
+    /// The program `vsr-kv`, built for release; several builds under different names are compared.
+    #[arg(long, value_delimiter = ',', default_values = ["../target/release/vsr-kv"])]
+    vsr_kv: Vec<PathBuf>,
     /// Leave out all but these.
     #[arg(long, value_delimiter = ',', default_values = ["vsr-kv", "etcd", "redis", "floor", "floor-zeros"])]
     only: Vec<String>,
@@ -45,13 +45,14 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(options: Options) -> Result<(), String> {
     let wanted = |system: &&System| options.only.contains(&system.key().to_owned());
-    let all = [
-        System::VsrKv { program: options.vsr_kv.clone() },
+    let builds = options.vsr_kv.iter().map(|program| System::VsrKv { program: program.clone() });
+    let others = [
         System::Etcd,
         System::Redis,
         System::Floor { zero_filled: false },
         System::Floor { zero_filled: true },
     ];
+    let all: Vec<_> = builds.chain(others).collect();
     let (systems, absent) = servers::installed(all.iter().filter(wanted))?;
     let mut measured = Vec::new();
     for round in 1..=options.rounds {

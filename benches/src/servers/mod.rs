@@ -117,7 +117,11 @@ impl System {
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::VsrKv { .. } => "vsr-kv ×3",
+            // By the name of its file: two builds must be told from each other.
+            Self::VsrKv { program } => {
+                let name = program.file_stem().unwrap_or(program.as_os_str());
+                return write!(f, "{} ×3", name.display());
+            }
             Self::Etcd => "etcd ×3",
             Self::Floor { zero_filled: false } => "floor ×3",
             Self::Floor { zero_filled: true } => "floor over zeros ×3",
