@@ -7,12 +7,14 @@ mod endurance;
 mod floor;
 mod group;
 mod growth;
+mod idle;
 mod load;
 mod plot;
 mod processes;
 mod reads;
 mod report;
 mod servers;
+mod view_change;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -46,6 +48,13 @@ enum Command {
     /// One point of `growth`, in a process of its own.
     #[command(hide = true)]
     GrowthOnce(growth::once::Options),
+    /// A busy group beside a thousand idle ones.
+    IdleGroups(idle::Options),
+    /// One of the two processes of `idle-groups`.
+    #[command(hide = true)]
+    IdleOnce(idle::Once),
+    /// A view change by itself, with ten thousand operations in the pipeline.
+    ViewChange(view_change::Options),
     /// Draws the results of earlier runs as SVG.
     Plot(plot::Options),
 }
@@ -60,6 +69,9 @@ fn main() -> ExitCode {
         Command::Endurance(options) => on_runtime(endurance::run(options)),
         Command::Growth(options) => growth::run(&options),
         Command::GrowthOnce(options) => growth::once::run(&options),
+        Command::IdleGroups(options) => idle::run(&options),
+        Command::IdleOnce(options) => idle::once(&options),
+        Command::ViewChange(options) => on_runtime(view_change::run(options)),
         Command::Plot(options) => plot::run(&options),
     };
     match result {

@@ -1,9 +1,11 @@
 //! This project's groups, all replicas in this process, and clients that put load on them.
 
 mod load;
+mod many;
 mod table;
 
 pub(crate) use load::{Figures, Load, Work};
+pub(crate) use many::Groups;
 pub(crate) use table::{Put, Table};
 
 use std::time::Duration;

@@ -2,10 +2,10 @@
 
 use crate::{
     child,
-    group::{Load, Table, Work, config_for, keep_in_log, resident_mib, said, seconds},
+    group::{Groups, Load, Table, Work, config_for, keep_in_log, resident_mib, said, seconds},
 };
 use std::time::Duration;
-use vsr_actor::{Builder, Client, Cluster, Config, Node, NodeNetwork, ReplicaId, vsr_core::GroupId};
+use vsr_actor::{Client, Cluster};
 
 /// What grows, while everything else is as usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -119,8 +119,8 @@ async fn measure(options: Options) -> Result<(), String> {
         keep_in_log(&mut config, value, value.saturating_mul(1 << 10));
     }
     if axis == Axis::Groups {
-        let groups = Groups::start(value, work, config).await?;
-        return load(groups.clients(clients), work, time).await;
+        let groups = Groups::start(value, config, |_| Table::for_keys(work.keys)).await?;
+        return load(groups.clients().iter().cycle().take(clients).cloned().collect(), work, time).await;
     }
     let state = move || Table::filled(work.keys, work.value_bytes);
     let cluster = Cluster::builder(replicas, state).config(config).start().await.map_err(said)?;
@@ -135,34 +135,4 @@ async fn load(clients: Vec<Client<Table>>, work: Work, time: f64) -> Result<(), 
     figures.insert("resident_mib".to_owned(), resident_mib()?);
     load.stop().await?;
     child::tell(&figures)
-}
-
-/// Many groups of three on three nodes.
-struct Groups {
-    clients: Vec<Client<Table>>,
-    _nodes: [Node; 3],
-}
-
-impl Groups {
-    async fn start(groups: u64, work: Work, config: Config) -> Result<Self, String> {
-        let network = NodeNetwork::default();
-        let ids = [0, 1, 2].map(ReplicaId);
-        let nodes = ids.map(|id| network.node(id));
-        let mut clients = Vec::new();
-        for group in 0..groups {
-            for node in &nodes {
-                let builder = Builder::new(node.id(), ids, Table::for_keys(work.keys)).config(config.clone());
-                let replica = node.start(GroupId(group), builder).await.map_err(said)?;
-                // The first replica of a group is its first primary.
-                if node.id() == ids[0] {
-                    clients.push(replica.client());
-                }
-            }
-        }
-        Ok(Self { clients, _nodes: nodes })
-    }
-
-    fn clients(&self, count: usize) -> Vec<Client<Table>> {
-        self.clients.iter().cycle().take(count).cloned().collect()
-    }
 }
