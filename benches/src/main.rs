@@ -1,5 +1,7 @@
 //! This project beside others, interleaved in one run: only the ratios within a run count.
 
+mod all;
+mod catch_up;
 mod child;
 mod disk;
 mod durable;
@@ -55,6 +57,10 @@ enum Command {
     IdleOnce(idle::Once),
     /// A view change by itself, with ten thousand operations in the pipeline.
     ViewChange(view_change::Options),
+    /// A replica catches up: a snapshot of 1 GiB on disk, and ten million operations in memory.
+    CatchUp(catch_up::Options),
+    /// All of these one after the other: results and pictures for docs/performance.
+    All(all::Options),
     /// Draws the results of earlier runs as SVG.
     Plot(plot::Options),
 }
@@ -72,6 +78,8 @@ fn main() -> ExitCode {
         Command::IdleGroups(options) => idle::run(&options),
         Command::IdleOnce(options) => idle::once(&options),
         Command::ViewChange(options) => on_runtime(view_change::run(options)),
+        Command::CatchUp(options) => on_runtime(catch_up::run(options)),
+        Command::All(options) => all::run(&options),
         Command::Plot(options) => plot::run(&options),
     };
     match result {

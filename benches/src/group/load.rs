@@ -42,10 +42,19 @@ struct Shared {
 }
 
 impl Load {
-    /// Starts a task for each of the clients, which may be clones of one.
+    /// Starts a task for each of the clients, which may be clones of one: each sends its next operation when the one before is answered.
     pub(crate) fn start(
         clients: impl IntoIterator<Item = Client<Table>>,
         work: Work,
+    ) -> Result<Self, String> {
+        Self::paced(clients, work, Duration::ZERO)
+    }
+
+    /// The same with so much time between the reply and the next operation.
+    pub(crate) fn paced(
+        clients: impl IntoIterator<Item = Client<Table>>,
+        work: Work,
+        pace: Duration,
     ) -> Result<Self, String> {
         let (tell, latencies) = mpsc::unbounded_channel();
         let shared =
@@ -54,7 +63,7 @@ impl Load {
         for (number, client) in (1..).zip(clients) {
             let count = Arc::new(AtomicU64::new(0));
             done.push(count.clone());
-            tasks.spawn(write(client, work, number, histogram()?, count, shared.clone()));
+            tasks.spawn(write(client, work, number, pace, histogram()?, count, shared.clone()));
         }
         Ok(Self { clients: tasks, shared, done, latencies })
     }
@@ -133,6 +142,7 @@ async fn write(
     client: Client<Table>,
     work: Work,
     number: u64,
+    pace: Duration,
     mut latencies: Histogram<u32>,
     count: Arc<AtomicU64>,
     shared: Arc<Shared>,
@@ -161,6 +171,10 @@ async fn write(
         }
         window = now;
         begun = ended;
+        if !pace.is_zero() {
+            tokio::time::sleep(pace).await;
+            begun = Instant::now();
+        }
     }
     Ok(())
 }

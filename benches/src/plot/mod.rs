@@ -25,10 +25,14 @@ pub(crate) struct Options {
     directory: PathBuf,
 }
 
-/// Draws all that there are results for.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let cannot_read = |error| format!("cannot read {}: {error}", options.directory.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(&options.directory)
+    draw_all(&options.directory)
+}
+
+/// Draws all that there are results for.
+pub(crate) fn draw_all(directory: &Path) -> Result<(), String> {
+    let cannot_read = |error| format!("cannot read {}: {error}", directory.display());
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
         .map_err(cannot_read)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|it| it == "json"))
@@ -40,13 +44,13 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         let results: Results = serde_json::from_str(&text)
             .map_err(|error| format!("{} holds no results: {error}", file.display()))?;
         for picture in catalogue::pictures(&results) {
-            let path = options.directory.join(format!("{}.svg", picture.name));
+            let path = directory.join(format!("{}.svg", picture.name));
             draw(&picture, &path)?;
             println!("{}", path.display());
         }
     }
     if files.is_empty() {
-        println!("{} holds no results: run a bench with --json first", options.directory.display());
+        println!("{} holds no results: run a bench with --json first", directory.display());
     }
     Ok(())
 }
