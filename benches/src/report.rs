@@ -37,6 +37,10 @@ impl Table {
         (self, said)
     }
 
+    pub(crate) fn measured(&self) -> &[Measured] {
+        &self.measured
+    }
+
     pub(crate) fn systems(&self) -> Vec<String> {
         names(self.measured.iter().map(|it| it.system.clone()))
     }

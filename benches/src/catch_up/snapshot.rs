@@ -17,12 +17,15 @@ const PRIMARY: usize = 0;
 const AWAY: usize = 2;
 const GROUP: GroupId = GroupId(1);
 const VALUE_BYTES: u64 = 4096;
-/// Operations between two snapshots: more than are done while one is measured.
-const SNAPSHOT_INTERVAL_OPS: u64 = 250_000;
-/// What is written: small values, to few keys.
+/// Bytes of operations between two snapshots: soon written by who fills, and far more than is written while it is measured.
+const SNAPSHOT_INTERVAL_BYTES: u64 = 64 << 20;
+/// What the log keeps behind a snapshot: less than a replica misses that is away meanwhile.
+const LOG_KEEP_BYTES: u64 = 8 << 20;
+/// What is written until the next snapshot is taken, by clients that write as fast as they can.
+const FILL: Work = Work { keys: 1024, value_bytes: 16 << 10 };
+const FILLING: usize = 64;
+/// What is written while it is measured.
 const WORK: Work = Work { keys: 1024, value_bytes: 64 };
-/// Clients that write as fast as they can, until the next snapshot is taken.
-const FILLING: usize = 256;
 /// Clients whose latency is measured, each with a write every so often.
 const CLIENTS: usize = 64;
 const PACE: Duration = Duration::from_millis(10);
@@ -73,9 +76,9 @@ impl Trio {
             runtimes.push(runtime.map_err(|error| format!("no runtime: {error}"))?);
         }
         let mut config = Config::default();
-        config.limits.snapshot_interval_ops = SNAPSHOT_INTERVAL_OPS;
-        config.limits.snapshot_interval_bytes = 1 << 30;
-        config.limits.log_bytes_max = 4 << 30;
+        config.limits.snapshot_interval_ops = config.limits.log_ops_max / 2;
+        config.limits.snapshot_interval_bytes = SNAPSHOT_INTERVAL_BYTES;
+        config.limits.log_keep_bytes = LOG_KEEP_BYTES;
         config.client.deadline = Duration::from_secs(60);
         let keys = WORK.keys + (mib << 20) / VALUE_BYTES;
         Ok(Self { nodes, runtimes, config, keys, watches: IDS.map(Watch::new) })
@@ -109,7 +112,7 @@ impl Trio {
     async fn round(&self, client: &Client<Table>, primary: &Handle<Table>) -> Result<Figures, String> {
         self.nodes[AWAY].stop(GROUP).await.map_err(said)?;
         let trims = self.watches[PRIMARY].seen().trims;
-        let filling = Load::start((0..FILLING).map(|_| client.clone()), WORK)?;
+        let filling = Load::start((0..FILLING).map(|_| client.clone()), FILL)?;
         let trimmed = || self.watches[PRIMARY].seen().trims > trims;
         until("the primary takes no snapshot", trimmed).await?;
         filling.stop().await?;
@@ -136,8 +139,8 @@ impl Trio {
             ("sending_mb_per_second", rate(bytes, whole - first)),
             ("installing_mb_per_second", rate(bytes, restored)),
             ("catch_up_seconds", took.as_secs_f64()),
-            ("p99_us_without", of(&without, "p99_us")),
-            ("p99_us_with", of(&with, "p99_us")),
+            ("p99_ms_without", of(&without, "p99_us") / 1e3),
+            ("p99_ms_with", of(&with, "p99_us") / 1e3),
             ("p99_ratio", of(&with, "p99_us") / of(&without, "p99_us")),
             ("p50_ratio", of(&with, "p50_us") / of(&without, "p50_us")),
             ("longest_ms_without", of(&without, "longest_us") / 1e3),

@@ -1,12 +1,14 @@
 //! Which pictures there are: a few of each bench, made of what its results hold.
 
 use super::{
-    panel::{Axis, Panel, Point, Series},
+    panel::Panel,
     rows::{Row, Rows, Shape},
     scale::Scale,
+    series::{axis, lines, rounds, rows, system},
     style,
 };
-use vsr_benches::results::{Measured, Results, median, spread};
+use crate::report::Table;
+use vsr_benches::results::{Measured, Results};
 
 /// A file to be drawn: panels side by side, rows below each other.
 #[derive(Clone, Debug)]
@@ -27,10 +29,13 @@ pub(super) fn pictures(results: &Results) -> Vec<Picture> {
     let all = &results.measured;
     match all.first().map(|it| it.bench.as_str()) {
         Some("memory") => memory(all),
-        Some("durable") => durable(all),
+        Some("durable") => durable(Table::new(all, system).without_throttled().0.measured()),
+        Some("reads") => reads(all),
+        Some("resp") => resp(all),
         Some("growth") => growth(all),
         Some("endurance") => endurance(all),
         Some("view-change") => view_change(all),
+        Some("catch-up") => catch_up(all),
         Some("failover") => failover(all),
         _ => Vec::new(),
     }
@@ -114,6 +119,53 @@ fn durable(all: &[Measured]) -> Vec<Picture> {
     }]
 }
 
+fn reads(all: &[Measured]) -> Vec<Picture> {
+    let name =
+        |it: &Measured| format!("{}, {}", system(it), it.parameters.get("reads").map_or("?", String::as_str));
+    let panel = |title: &str, label: &str, figure| Panel {
+        title: title.to_owned(),
+        x: axis("clients with one read under way each", Scale::Log),
+        y: axis(label, Scale::Log),
+        series: lines(all, CLIENTS, figure, name),
+    };
+    vec![Picture {
+        name: "reads",
+        title: "Reads of three processes, through the leader".to_owned(),
+        note: format!("64-byte values; median and spread of {}", rounds(all)),
+        columns: 2,
+        panels: vec![
+            panel("Throughput", "reads a second (logarithmic)", PER_SECOND),
+            panel("99th percentile", "ms (logarithmic)", "p99_ms"),
+        ],
+        rows: Vec::new(),
+    }]
+}
+
+fn resp(all: &[Measured]) -> Vec<Picture> {
+    let panel = |pipeline: usize, title: &str| Panel {
+        title: title.to_owned(),
+        x: axis("connections", Scale::Log),
+        y: axis("SET a second (logarithmic)", Scale::Log),
+        series: {
+            let of_it: Vec<Measured> = all
+                .iter()
+                .filter(|it| it.with("command", "SET") && it.with("pipeline", pipeline))
+                .cloned()
+                .collect();
+            lines(&of_it, "connections", PER_SECOND, system)
+        },
+    };
+    let panels = [panel(1, "One request under way (-P 1)"), panel(16, "Sixteen under way (-P 16)")];
+    vec![Picture {
+        name: "resp",
+        title: "redis-benchmark, one after the other at vsr-kv and at Redis".to_owned(),
+        note: format!("SET of 64-byte values; median and spread of {}", rounds(all)),
+        columns: 2,
+        panels: panels.into_iter().filter(|panel| !panel.series.is_empty()).collect(),
+        rows: Vec::new(),
+    }]
+}
+
 fn growth(all: &[Measured]) -> Vec<Picture> {
     let of_workers = |it: &Measured| match it.parameters.get("workers").map(String::as_str) {
         Some("1") => "1 worker".to_owned(),
@@ -134,6 +186,7 @@ fn growth(all: &[Measured]) -> Vec<Picture> {
         panel("size", "Size of an operation", "bytes of a value", Scale::Bytes),
         panel("replicas", "Replicas", "replicas of the group", Scale::Linear),
         panel("groups", "Groups in one process, the clients spread over them", "groups of three", Scale::Log),
+        panel("log", "Length of the log", "operations kept behind a snapshot", Scale::Log),
     ];
     vec![Picture {
         name: "growth",
@@ -187,6 +240,57 @@ fn view_change(all: &[Measured]) -> Vec<Picture> {
     }]
 }
 
+fn catch_up(all: &[Measured]) -> Vec<Picture> {
+    let row = |name: &str, figure: &str| Row {
+        name: name.to_owned(),
+        colour: style::OURS,
+        values: all.iter().map(|it| it.figure(figure)).filter(|it| it.is_finite()).collect(),
+    };
+    let table = |title: &str, label: &str, shape, rows: Vec<Row>| Rows {
+        title: title.to_owned(),
+        label: label.to_owned(),
+        scale: Scale::Linear,
+        shape,
+        rows: rows.into_iter().filter(|row| !row.values.is_empty()).collect(),
+    };
+    let all_rows = [
+        table(
+            "A snapshot of the state",
+            "MB a second",
+            Shape::Bars,
+            vec![
+                row("taken: written and flushed", "taking_mb_per_second"),
+                row("sent, and kept on disk", "sending_mb_per_second"),
+                row("installed: read", "installing_mb_per_second"),
+            ],
+        ),
+        table(
+            "99th percentile of writes at the primary meanwhile",
+            "ms",
+            Shape::Dots,
+            vec![row("nobody catches up", "p99_ms_without"), row("a replica catches up", "p99_ms_with")],
+        ),
+        table(
+            "In memory, millions of operations behind: throughput of the others",
+            "operations a second",
+            Shape::Bars,
+            vec![
+                row("before", "ops_per_second_before"),
+                row("while it catches up", "ops_per_second_meanwhile"),
+                row("afterwards, with it", "ops_per_second_afterwards"),
+            ],
+        ),
+    ];
+    vec![Picture {
+        name: "catch-up",
+        title: "A replica that was away catches up".to_owned(),
+        note: format!("Median and spread of {}", rounds(all)),
+        columns: 1,
+        panels: Vec::new(),
+        rows: all_rows.into_iter().filter(|table| !table.rows.is_empty()).collect(),
+    }]
+}
+
 fn failover(all: &[Measured]) -> Vec<Picture> {
     let name = |it: &Measured| match it.parameters.get("preset") {
         Some(preset) => format!("{}, {preset}", system(it)),
@@ -206,75 +310,4 @@ fn failover(all: &[Measured]) -> Vec<Picture> {
             rows: rows(all, "gap_ms", name),
         }],
     }]
-}
-
-fn axis(label: &str, scale: Scale) -> Axis {
-    Axis { label: label.to_owned(), scale }
-}
-
-/// As a reader is to see it.
-fn system(it: &Measured) -> String {
-    match it.system.as_str() {
-        "vsr" => "this project".to_owned(),
-        "one-task" => "one task, not replicated".to_owned(),
-        "floor" => "floor: no protocol".to_owned(),
-        other => other.to_owned(),
-    }
-}
-
-fn rounds(all: &[Measured]) -> String {
-    match all.iter().map(|it| it.round).max().unwrap_or(0) {
-        1 => "1 round".to_owned(),
-        count => format!("{count} rounds"),
-    }
-}
-
-/// The names, in the order of their first appearance.
-fn names(all: &[Measured], name: impl Fn(&Measured) -> String) -> Vec<String> {
-    let mut names = Vec::new();
-    for it in all.iter().map(name) {
-        if !names.contains(&it) {
-            names.push(it);
-        }
-    }
-    names
-}
-
-/// A line for each name: the figure over the parameter.
-fn lines(
-    all: &[Measured],
-    parameter: &str,
-    figure: &str,
-    name: impl Fn(&Measured) -> String + Copy,
-) -> Vec<Series> {
-    let names = names(all, name);
-    let looks = style::looks(&names);
-    let line = |(of, look): (String, style::Look)| {
-        let of_this = || all.iter().filter(|it| name(it) == of && it.figure(figure).is_finite());
-        let x = |it: &Measured| it.parameters.get(parameter)?.parse::<f64>().ok();
-        let mut at: Vec<f64> = of_this().filter_map(x).collect();
-        at.sort_by(f64::total_cmp);
-        at.dedup();
-        let point = |at: f64| {
-            let values: Vec<f64> =
-                of_this().filter(|it| x(it) == Some(at)).map(|it| it.figure(figure)).collect();
-            let (low, high) = spread(&values);
-            Point { x: at, low, middle: median(values), high }
-        };
-        let points: Vec<Point> = at.into_iter().map(point).collect();
-        Series { name: of, look, points }
-    };
-    names.into_iter().zip(looks).map(line).filter(|series| !series.points.is_empty()).collect()
-}
-
-/// A row for each name: all rounds of the figure.
-fn rows(all: &[Measured], figure: &str, name: impl Fn(&Measured) -> String + Copy) -> Vec<Row> {
-    let names = names(all, name);
-    let looks = style::looks(&names);
-    let row = |(of, look): (String, style::Look)| {
-        let values = all.iter().filter(|it| name(it) == of).map(|it| it.figure(figure));
-        let values = values.filter(|it| it.is_finite()).collect();
-        Row { name: of, colour: look.colour, values }
-    };
-    names.into_iter().zip(looks).map(row).filter(|row| !row.values.is_empty()).collect()
 }

@@ -4,6 +4,7 @@ mod catalogue;
 mod panel;
 mod rows;
 mod scale;
+mod series;
 mod style;
 
 use catalogue::Picture;

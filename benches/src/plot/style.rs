@@ -7,7 +7,7 @@ pub(super) const MUTED: RGBColor = RGBColor(110, 110, 110);
 pub(super) const GRID: RGBColor = RGBColor(226, 226, 226);
 pub(super) const PAPER: RGBColor = RGBColor(255, 255, 255);
 /// This project is the same blue in all charts.
-const OURS: RGBColor = RGBColor(0, 114, 178);
+pub(super) const OURS: RGBColor = RGBColor(0, 114, 178);
 /// What bounds everybody and competes with nobody.
 const BOUND: RGBColor = RGBColor(120, 120, 120);
 /// Of Okabe and Ito, without the yellow that is too light for lines, and without [`OURS`].
