@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     };
     let (mut alone, mut beside) = (start(0)?, start(*groups)?);
     std::thread::sleep(SETTLE + Duration::from_millis(groups * 5));
-    let (mut measured, mut ratios) = (Vec::new(), Vec::new());
+    let (mut measured, mut ratios, mut costs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=*rounds {
         // Each goes first as often as the other.
         let first_is_alone = round % 2 == 1;
@@ -80,11 +80,19 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             });
         }
         if let [.., alone, beside] = measured.as_slice() {
-            let [alone, beside] = [alone, beside].map(|it| it.figure("operations_per_second"));
-            println!("{alone:>10.0} ops/s alone {beside:>10.0} beside: {:.3}", beside / alone);
-            ratios.push(beside / alone);
+            let both = |figure| [alone, beside].map(|it: &Measured| it.figure(figure));
+            let ([rate, among], [cost, dearer]) =
+                (both("operations_per_second"), both("cpu_ns_per_operation"));
+            println!(
+                "{rate:>10.0} ops/s alone {among:>10.0} beside: {:.3}; {cost:>6.0} ns of processor time an operation alone {dearer:>6.0} beside: {:.3}",
+                among / rate,
+                dearer / cost
+            );
+            ratios.push(among / rate);
+            costs.push(dearer / cost);
         }
     }
+    println!("processor time an operation: {:.3} (median)", median(costs));
     let (low, high) = spread(&ratios);
     let middle = median(ratios);
     let word = if middle >= GOAL { "holds" } else { "MISSED" };

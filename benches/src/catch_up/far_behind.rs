@@ -1,6 +1,7 @@
 //! A replica that missed millions of operations comes back under load: the others must not stop for it.
 
-use crate::group::{Figures, Load, Table, Work, said};
+use crate::group::{Figures, Load, Put, Table, Work, said};
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 use vsr_actor::{Cluster, ReplicaId};
 
@@ -25,7 +26,8 @@ async fn come_back(behind: u64) -> Result<Figures, String> {
     let primary = cluster.primary().await.map_err(said)?;
     let away = cluster.ids().iter().copied().find(|id| *id != primary).ok_or("there is no backup")?;
     let client = cluster.client();
-    client.request(crate::group::Put { key: 0, value: bytes::Bytes::new() }).await.map_err(said)?;
+    // Answered when the group has formed, for which all must be there.
+    client.request(Put { key: 0, value: Bytes::new() }).await.map_err(said)?;
     let mut load = Load::start((0..CLIENTS).map(|_| client.clone()), WORK)?;
     cluster.crash(away).await.map_err(said)?;
     load.reach(behind).await?;

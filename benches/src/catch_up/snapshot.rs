@@ -1,7 +1,8 @@
 //! A large state: how fast it is written out, sent and installed, and what the others' clients notice.
 
 use super::watch::Watch;
-use crate::group::{Figures, Load, Table, Work, said};
+use crate::group::{Figures, Load, Put, Table, Work, said};
+use bytes::Bytes;
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -101,6 +102,8 @@ impl Trio {
             handles.push(self.start(index).await?);
         }
         let client = handles[PRIMARY].client();
+        // Answered when the group has formed, for which all must be there.
+        client.request(Put { key: 0, value: Bytes::new() }).await.map_err(said)?;
         let mut figures = Vec::new();
         for round in 1..=rounds {
             eprintln!("round {round} of {rounds}: a snapshot");
