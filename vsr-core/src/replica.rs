@@ -270,17 +270,6 @@ impl Replica {
         });
     }
 
-    /// Hands in the reply to a committed operation, in the order of the commits, before the next input (decision 9).
-    ///
-    /// # Panics
-    /// When `op` is not the operation whose reply is due.
-    pub fn applied(&mut self, op: OpNumber, reply: &[u8]) {
-        self.digests.roll(op, reply);
-        if let Some((session, request)) = self.commits.applied(op) {
-            self.sessions.finish(session, request, reply);
-        }
-    }
-
     /// When to say [`Input::Timer`] next. A time that is past means: there is work left, end another turn.
     #[must_use]
     pub fn deadline(&self) -> Time {

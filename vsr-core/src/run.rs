@@ -5,7 +5,7 @@ use crate::{
     trace_context::TraceContext,
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use core::fmt::Write as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -166,25 +166,26 @@ impl Run {
     }
 }
 
-/// Collects the operations of one turn; the buffer is reused from turn to turn.
+/// Collects operations until they are a run.
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct RunBuilder {
     heads: Vec<Head>,
     traces: Option<Box<Traces>>,
-    body: BytesMut,
+    body: Vec<u8>,
 }
 
 impl RunBuilder {
+    /// With room for that much: a run is kept as long as its entry, so it should take no more memory than it needs.
+    pub(crate) fn with_room(ops: usize, bytes: usize) -> Self {
+        Self { heads: Vec::with_capacity(ops), traces: None, body: Vec::with_capacity(bytes) }
+    }
+
     pub(crate) fn push(&mut self, request: &Request) {
         self.body.extend_from_slice(&request.operation);
         if let Some(trace) = &request.trace {
             self.traces.get_or_insert_default().0.push((self.heads.len() as u32, **trace));
         }
         self.heads.push(Head { origin: request.origin, end: self.body.len() as u32 });
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.heads.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -195,10 +196,10 @@ impl RunBuilder {
         self.body.len()
     }
 
+    /// What was collected; the next run begins.
     pub(crate) fn finish(&mut self) -> Run {
-        let room = Vec::with_capacity(self.heads.len().min(64));
-        let heads = core::mem::replace(&mut self.heads, room);
-        Run { heads, traces: self.traces.take(), body: self.body.split().freeze() }
+        let Self { heads, traces, body } = core::mem::take(self);
+        Run { heads, traces, body: body.into() }
     }
 }
 

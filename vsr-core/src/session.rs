@@ -158,7 +158,7 @@ impl Sessions {
         checksum: u64,
         op: OpNumber,
     ) -> Begin {
-        let window = self.limits.window as usize;
+        let window = u64::from(self.limits.window);
         let Some(found) = self.get_mut(session) else { return Begin::NoSession };
         if request <= found.last {
             return Begin::Duplicate;
@@ -167,7 +167,8 @@ impl Sessions {
         found.last = request;
         found.last_op = op;
         found.kept.push_back(Kept { checksum, reply: Stored::Pending });
-        while found.kept.len() > window || found.first_kept() < acked_below.min(request) {
+        let not_acked = request.0 + 1 - acked_below.min(request).0;
+        while found.kept.len() as u64 > not_acked.min(window) {
             found.forget_oldest();
         }
         Begin::Execute
@@ -255,9 +256,10 @@ impl Session {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some(Kept { reply: Stored::Here(reply), .. }) = self.kept.pop_front() {
-            self.kept_bytes -= reply.as_slice().len() as u64;
+        if let Some(Kept { reply: Stored::Here(reply), .. }) = self.kept.front() {
+            self.kept_bytes -= reply.len() as u64;
         }
+        self.kept.pop_front();
     }
 }
 
@@ -278,6 +280,13 @@ impl Reply {
             Self::Short { len: reply.len() as u8, bytes }
         } else {
             Self::Long(Bytes::copy_from_slice(reply))
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Short { len, .. } => (*len).into(),
+            Self::Long(bytes) => bytes.len(),
         }
     }
 

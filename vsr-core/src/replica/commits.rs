@@ -27,6 +27,7 @@ pub(crate) struct Commits {
     emitted: OpNumber,
     /// The host has handed in all replies up to here.
     applied: OpNumber,
+    /// What the host was given and owes replies for, in order.
     owed: VecDeque<Owed>,
     /// The last op at which a snapshot was due. The same on all replicas, for they count from the same ops.
     boundary: OpNumber,
@@ -43,7 +44,12 @@ struct Writing {
     protocol: Option<Bytes>,
 }
 
-type Owed = (OpNumber, Option<(SessionId, RequestNumber)>);
+/// Operations of an entry whose replies are not in.
+#[derive(Clone, Debug, Hash)]
+struct Owed {
+    entry: Entry,
+    range: Range<usize>,
+}
 
 impl Commits {
     pub(crate) fn after(op: OpNumber) -> Self {
@@ -74,16 +80,23 @@ impl Commits {
         !self.owed.is_empty()
     }
 
-    /// Notes that the reply of `op` is in, and says whose it is.
-    pub(crate) fn applied(&mut self, op: OpNumber) -> Option<(SessionId, RequestNumber)> {
-        let owed = self.owed.pop_front();
-        assert_eq!(
-            owed.map(|(op, _)| op),
-            Some(op),
-            "replies are handed in once, in the order of the commits"
-        );
+    /// Notes that the reply of `op` is in, and says where the operation comes from.
+    pub(crate) fn applied(&mut self, op: OpNumber) -> Origin {
+        let owed = self.owed.front_mut().filter(|owed| owed.next() == op);
+        let owed = owed.expect("replies are handed in once, in the order of the commits");
+        let origin = owed.entry.origin(owed.range.start);
+        owed.range.start += 1;
+        if owed.range.is_empty() {
+            self.owed.pop_front();
+        }
         self.applied = if self.owed.is_empty() { self.emitted } else { op };
-        owed.and_then(|(_, of)| of)
+        origin
+    }
+}
+
+impl Owed {
+    fn next(&self) -> OpNumber {
+        OpNumber(self.entry.first().0 + self.range.start as u64)
     }
 }
 
@@ -113,46 +126,40 @@ impl Replica {
 
     fn commit_entry(&mut self, entry: &Entry) {
         let interval = u64::from(self.config.replicated.digest_interval_ops);
-        let mut run = 0..0;
-        for index in 0..entry.len() {
+        let mut digest_at = entry.first().0.next_multiple_of(interval);
+        // Where the operations begin that the host was not given yet.
+        let mut begin = 0;
+        for (index, head) in entry.run().heads().iter().enumerate() {
             let op = OpNumber(entry.first().0 + index as u64);
-            if let Some(of) = self.commit_operation(op, entry.timestamp(index), entry.origin(index)) {
-                self.commits.owed.push_back((op, of));
-                if run.is_empty() {
-                    run = index..index;
-                }
-                run.end = index + 1;
-            } else {
-                self.emit_run(entry, &mut run);
+            if !self.commit_operation(op, entry.timestamp(index), head.origin) {
+                self.emit_run(entry, begin..index);
+                begin = index + 1;
             }
-            if op.0.is_multiple_of(interval) {
-                self.emit_run(entry, &mut run);
+            if op.0 == digest_at {
+                self.emit_run(entry, begin..index + 1);
+                begin = index + 1;
                 self.digests.expect(op);
                 self.out.push(Effect::TakeDigest { op });
+                digest_at = digest_at.saturating_add(interval);
             }
         }
-        self.emit_run(entry, &mut run);
+        self.emit_run(entry, begin..entry.len());
     }
 
-    fn emit_run(&mut self, entry: &Entry, run: &mut Range<usize>) {
-        if run.start < run.end {
-            let range = core::mem::take(run);
+    fn emit_run(&mut self, entry: &Entry, range: Range<usize>) {
+        if !range.is_empty() {
+            self.commits.owed.push_back(Owed { entry: entry.clone(), range: range.clone() });
             self.out.push(Effect::Commit { entry: entry.clone(), range });
         }
     }
 
-    /// Changes the session table (rule H3). `Some` says that the state machine is to be asked, and for whom.
-    fn commit_operation(
-        &mut self,
-        op: OpNumber,
-        timestamp: u64,
-        origin: Origin,
-    ) -> Option<Option<(SessionId, RequestNumber)>> {
+    /// Changes the session table (rule H3). Whether the state machine is to be asked.
+    fn commit_operation(&mut self, op: OpNumber, timestamp: u64, origin: Origin) -> bool {
         match origin {
             Origin::Tick => {
                 self.next_tick.take_if(|at| *at <= timestamp);
                 self.tick_committed();
-                Some(None)
+                true
             }
             Origin::Register { client } => {
                 self.settled(Asked::Register(client));
@@ -164,22 +171,15 @@ impl Replica {
                     self.observe(Event::SessionRegistered { client, session });
                 }
                 self.answer(Asked::Register(client), Answer::Registered(session));
-                None
+                false
             }
             Origin::Request { session, request, acked_below, checksum } => {
                 let of = Asked::Request(session, request);
                 self.settled(of);
-                #[cfg(feature = "inject")]
-                let session = if self.mutated(Mutation::AnySessionInSlot) {
-                    self.sessions.in_slot(session.slot).unwrap_or(session)
-                } else {
-                    session
-                };
+                let session = self.session_meant(session);
                 match self.sessions.begin(session, request, acked_below, checksum, op) {
-                    Begin::Execute => return Some(Some((session, request))),
-                    Begin::Duplicate if self.mutated(Mutation::ForgetSessions) => {
-                        return Some(Some((session, request)));
-                    }
+                    Begin::Execute => return true,
+                    Begin::Duplicate if self.mutated(Mutation::ForgetSessions) => return true,
                     Begin::Duplicate => {
                         self.observe_step(Event::Duplicate { of });
                         if let Some(answer) = self.stored_answer(session, request, checksum) {
@@ -188,9 +188,32 @@ impl Replica {
                     }
                     Begin::NoSession => self.answer(of, Answer::Evicted),
                 }
-                None
+                false
             }
         }
+    }
+
+    /// Hands in the reply to a committed operation, in the order of the commits, before the next input (decision 9).
+    ///
+    /// # Panics
+    /// When `op` is not the operation whose reply is due.
+    pub fn applied(&mut self, op: OpNumber, reply: &[u8]) {
+        self.digests.roll(op, reply);
+        if let Origin::Request { session, request, .. } = self.commits.applied(op) {
+            self.sessions.finish(self.session_meant(session), request, reply);
+        }
+    }
+
+    #[cfg(feature = "inject")]
+    fn session_meant(&self, session: SessionId) -> SessionId {
+        let anybody = self.mutated(Mutation::AnySessionInSlot);
+        if anybody { self.sessions.in_slot(session.slot).unwrap_or(session) } else { session }
+    }
+
+    #[cfg(not(feature = "inject"))]
+    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
+    fn session_meant(&self, session: SessionId) -> SessionId {
+        session
     }
 
     /// What the table can answer for an executed request.

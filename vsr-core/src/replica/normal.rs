@@ -8,7 +8,7 @@ use crate::{
     log::Point,
     message::Body,
     mutation::Mutation,
-    run::RunBuilder,
+    run::{Run, RunBuilder},
     stop::StopReason,
 };
 use alloc::{boxed::Box, vec, vec::Vec};
@@ -32,7 +32,6 @@ pub(crate) struct Primary {
     /// Counts broadcasts.
     beat: u64,
     pub(crate) queue: Queue,
-    builder: RunBuilder,
     tick_under_way: bool,
     /// The newest op that a backup's client asked for: its commit is told at once (decision 17).
     forwarded_through: OpNumber,
@@ -40,7 +39,7 @@ pub(crate) struct Primary {
     op_at_heartbeat: OpNumber,
     /// The commit-number broadcast last.
     pub(super) commit_told: OpNumber,
-    /// Bytes of the uncommitted entries, and of the one being built.
+    /// Bytes of the uncommitted entries.
     pipeline_bytes: usize,
     /// No operation of this view is older (rule B8).
     timestamp_floor: u64,
@@ -96,7 +95,7 @@ impl Primary {
 
     /// Whether there is something to propose, and this replica is the one to do it.
     fn wants_to_propose(&self) -> bool {
-        self.announced && !self.abdicated && self.queue.front().is_some()
+        self.announced && !self.abdicated && self.queue.ready().next().is_some()
     }
 
     pub(crate) fn pipeline_bytes(&self) -> usize {
@@ -134,7 +133,6 @@ impl Replica {
             probes: Probes::new(self.replicas()),
             beat: 0,
             queue,
-            builder: RunBuilder::default(),
             tick_under_way: false,
             forwarded_through: OpNumber(0),
             op_at_heartbeat: OpNumber(0),
@@ -188,9 +186,8 @@ impl Replica {
     pub(super) fn propose(&mut self) {
         self.want_tick();
         let time_goes_back = self.mutated(Mutation::TimeGoesBack);
-        while self.build_run() {
+        while let Some(run) = self.build_run() {
             let Mode::Primary(primary) = &mut self.mode else { return };
-            let run = primary.builder.finish();
             let end = self.log.end();
             let floor = end.timestamp.saturating_add(1).max(primary.timestamp_floor);
             let floor = if time_goes_back { 0 } else { floor };
@@ -206,35 +203,44 @@ impl Replica {
         }
     }
 
-    /// Moves requests from the queue into the builder while pipeline, entry, log and storage have room. False: nothing to propose.
-    fn build_run(&mut self) -> bool {
+    /// A run of the first requests in the queue, as many as pipeline, entry, log and storage have room for.
+    fn build_run(&mut self) -> Option<Run> {
         let wanted = matches!(&self.mode, Mode::Primary(primary) if primary.wants_to_propose());
         if !wanted || self.has_no_room() {
-            return false;
+            return None;
         }
-        let no_bounds = self.mutated(Mutation::UnboundedPipeline);
-        let limits = &self.config.limits;
-        let Mode::Primary(primary) = &mut self.mode else { return false };
-        let mut ops = self.log.op().0 - self.commit.0;
-        let first_op = self.log.op().next();
-        while let Some(next) = primary.queue.front() {
-            let size = next.request.operation.len();
-            let entry_full = primary.builder.len() >= limits.entry_ops_max
-                || (!primary.builder.is_empty() && primary.builder.bytes() + size > limits.entry_bytes_max);
-            let pipeline_full = ops >= limits.pipeline_ops_max
-                || (ops > 0 && primary.pipeline_bytes + size > limits.pipeline_bytes_max);
+        let (me, first) = (self.me, self.log.op().next());
+        let (ops, bytes) = self.room_for_run();
+        let Mode::Primary(primary) = &mut self.mode else { return None };
+        let mut builder = RunBuilder::with_room(ops, bytes);
+        for (op, queued) in (first.0..).zip(primary.queue.take(ops)) {
+            if queued.from != me {
+                primary.forwarded_through = OpNumber(op);
+            }
+            builder.push(&queued.request);
+        }
+        primary.pipeline_bytes += bytes;
+        (ops > 0).then(|| builder.finish())
+    }
+
+    /// How many requests of the queue may be proposed in one entry, and how many bytes they have.
+    fn room_for_run(&self) -> (usize, usize) {
+        let Mode::Primary(primary) = &self.mode else { return (0, 0) };
+        let (limits, no_bounds) = (&self.config.limits, self.mutated(Mutation::UnboundedPipeline));
+        let uncommitted = self.log.op().0 - self.commit.0;
+        let (mut ops, mut bytes) = (0, 0);
+        for next in primary.queue.ready() {
+            let with_next = bytes + next.request.operation.len();
+            let entry_full = ops >= limits.entry_ops_max || (ops > 0 && with_next > limits.entry_bytes_max);
+            let pipeline_ops = uncommitted + ops as u64;
+            let pipeline_full = pipeline_ops >= limits.pipeline_ops_max
+                || (pipeline_ops > 0 && primary.pipeline_bytes + with_next > limits.pipeline_bytes_max);
             if entry_full || pipeline_full && !no_bounds {
                 break;
             }
-            let Some(queued) = primary.queue.pop() else { break };
-            if queued.from != self.me {
-                primary.forwarded_through = OpNumber(first_op.0 + primary.builder.len() as u64);
-            }
-            primary.builder.push(&queued.request);
-            ops += 1;
-            primary.pipeline_bytes += size;
+            (ops, bytes) = (ops + 1, with_next);
         }
-        !primary.builder.is_empty()
+        (ops, bytes)
     }
 
     /// Decision 16: replicated time moves on when the state machine asked for it.

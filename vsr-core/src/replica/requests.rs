@@ -74,6 +74,18 @@ struct Waiting {
     bytes: usize,
 }
 
+impl Waiting {
+    fn add(&mut self, request: &Request) {
+        self.ops += 1;
+        self.bytes += request.operation.len();
+    }
+
+    fn remove(&mut self, request: &Request) {
+        self.ops -= 1;
+        self.bytes -= request.operation.len();
+    }
+}
+
 impl Queue {
     pub(crate) fn new(replicas: usize) -> Self {
         Self {
@@ -129,27 +141,33 @@ impl Queue {
     }
 
     fn admit(&mut self, queued: Queued) {
-        self.count(&queued);
+        self.waiting[queued.from].add(&queued.request);
         self.ready.push_back(queued);
     }
 
     fn hold(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
-        self.count(&queued);
+        self.waiting[queued.from].add(&queued.request);
         self.held.insert((session, request), queued);
     }
 
     /// Admits the next request of a session, and those that were held because it was missing.
     fn admit_next(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
-        if let Some(earlier) = self.held.remove(&(session, request)) {
-            self.uncount(&earlier);
-        }
         self.admit(queued);
-        let mut admitted = request;
-        while let Some(next) = self.held.remove(&(session, RequestNumber(admitted.0 + 1))) {
-            self.ready.push_back(next);
-            admitted.0 += 1;
+        let last = if self.held.is_empty() { request } else { self.admit_held(session, request) };
+        self.note_admitted(session, last);
+    }
+
+    /// Admits what was held because `request` was missing. The highest number that is admitted now.
+    fn admit_held(&mut self, session: SessionId, request: RequestNumber) -> RequestNumber {
+        if let Some(earlier) = self.held.remove(&(session, request)) {
+            self.waiting[earlier.from].remove(&earlier.request);
         }
-        self.note_admitted(session, admitted);
+        let mut last = request;
+        while let Some(next) = self.held.remove(&(session, RequestNumber(last.0 + 1))) {
+            self.ready.push_back(next);
+            last.0 += 1;
+        }
+        last
     }
 
     fn has_room(&self, from: usize, bytes: usize, own: bool, limits: &Limits) -> bool {
@@ -163,28 +181,19 @@ impl Queue {
         waiting.ops < ops_max && (waiting.bytes == 0 || waiting.bytes + bytes <= bytes_max)
     }
 
-    fn count(&mut self, queued: &Queued) {
-        let waiting = &mut self.waiting[queued.from];
-        waiting.ops += 1;
-        waiting.bytes += queued.request.operation.len();
+    /// What was admitted, in the order in which it will be proposed.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = &Queued> {
+        self.ready.iter()
     }
 
-    fn uncount(&mut self, queued: &Queued) {
-        let waiting = &mut self.waiting[queued.from];
-        waiting.ops -= 1;
-        waiting.bytes -= queued.request.operation.len();
-    }
-
-    pub(crate) fn front(&self) -> Option<&Queued> {
-        self.ready.front()
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<Queued> {
-        let queued = self.ready.pop_front()?;
-        if !matches!(queued.request.origin, Origin::Tick) {
-            self.uncount(&queued);
-        }
-        Some(queued)
+    /// Takes out the first ones.
+    pub(crate) fn take(&mut self, ops: usize) -> impl Iterator<Item = Queued> {
+        let Self { ready, waiting, .. } = self;
+        ready.drain(..ops).inspect(|queued| {
+            if !matches!(queued.request.origin, Origin::Tick) {
+                waiting[queued.from].remove(&queued.request);
+            }
+        })
     }
 
     /// A tick goes first and takes nobody's room.
@@ -449,8 +458,7 @@ impl Replica {
         held.retain(|(session, request), queued| {
             let keep = now < queued.since.after(timeout);
             if !keep {
-                waiting[queued.from].ops -= 1;
-                waiting[queued.from].bytes -= queued.request.operation.len();
+                waiting[queued.from].remove(&queued.request);
                 if queued.from == me {
                     given_up.push(Asked::Request(*session, *request));
                 }
