@@ -236,7 +236,7 @@ impl Fields {
     }
 
     /// The hash of all fields and what follows them.
-    fn finish(mut self, body: &[u8]) -> u128 {
+    fn finish(&mut self, body: &[u8]) -> u128 {
         if self.hasher.is_none()
             && let Some(rest) = self.bytes[self.len..].get_mut(..body.len())
         {

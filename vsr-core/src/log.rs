@@ -25,13 +25,15 @@ impl Point {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Log {
     base: Point,
+    /// Where the last entry ends, or `base`: asked for many times a turn.
+    end: Point,
     entries: VecDeque<Entry>,
     bytes: u64,
 }
 
 impl Log {
     pub(crate) fn starting_at(base: Point) -> Self {
-        Self { base, entries: VecDeque::new(), bytes: 0 }
+        Self { base, end: base, entries: VecDeque::new(), bytes: 0 }
     }
 
     /// What is left of a log above `base`, whether it belongs there or not.
@@ -39,6 +41,7 @@ impl Log {
     pub(crate) fn rebased(mut self, base: Point) -> Self {
         self.trim_through(base.op);
         self.base = base;
+        self.find_end();
         self
     }
 
@@ -54,7 +57,7 @@ impl Log {
 
     /// Where the log ends.
     pub(crate) fn end(&self) -> Point {
-        self.entries.back().map_or(self.base, Point::end_of)
+        self.end
     }
 
     /// The paper's op-number.
@@ -64,6 +67,9 @@ impl Log {
 
     /// The point at `op`, if an entry ends there and is still held.
     pub(crate) fn point_at(&self, op: OpNumber) -> Option<Point> {
+        if op == self.end.op {
+            return Some(self.end);
+        }
         if op == self.base.op {
             return Some(self.base);
         }
@@ -84,7 +90,8 @@ impl Log {
     /// The entries above the point at `after`.
     pub(crate) fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = &Entry> {
         assert!(after >= self.base.op, "entries that were trimmed are not asked for");
-        let start = self.index_of(after.next()).unwrap_or(self.entries.len());
+        let none = after >= self.end.op;
+        let start = if none { None } else { self.index_of(after.next()) }.unwrap_or(self.entries.len());
         self.entries.range(start..)
     }
 
@@ -104,6 +111,7 @@ impl Log {
         assert_eq!(entry.first(), end.op.next(), "the log has no gaps");
         assert_eq!(entry.parent(), end.hash, "the log is a chain");
         self.bytes += entry.bytes() as u64;
+        self.end = Point::end_of(&entry);
         self.entries.push_back(entry);
     }
 
@@ -113,6 +121,7 @@ impl Log {
             self.bytes -= entry.bytes() as u64;
             self.entries.pop_back();
         }
+        self.find_end();
         assert_eq!(self.op(), op, "the log is cut between entries");
     }
 
@@ -122,6 +131,11 @@ impl Log {
             self.bytes -= entry.bytes() as u64;
             self.entries.pop_front();
         }
+        self.find_end();
+    }
+
+    fn find_end(&mut self) {
+        self.end = self.entries.back().map_or(self.base, Point::end_of);
     }
 
     /// The highest point to trim through so that `ops` operations or `bytes` bytes below `op` stay.

@@ -249,6 +249,22 @@ impl Replica {
         self.within(now, effects, |replica| replica.on_input(input));
     }
 
+    /// [`step`](Self::step) for each of `inputs`, in their order: cheaper where there are many at a time.
+    ///
+    /// # Panics
+    /// As [`step`](Self::step).
+    pub fn step_all(&mut self, now: Now, inputs: impl IntoIterator<Item = Input>, effects: &mut Vec<Effect>) {
+        self.within(now, effects, |replica| {
+            for input in inputs {
+                replica.rest_if_idle();
+                replica.on_input(input);
+                if matches!(replica.mode, Mode::Stopped) {
+                    return;
+                }
+            }
+        });
+    }
+
     /// Ends a turn: all requests of the turn become one entry, all acknowledgements one message, all writes one write, and what is
     /// committed goes to the state machine.
     ///
@@ -261,12 +277,16 @@ impl Replica {
             replica.propose();
             replica.acknowledge();
             replica.answer_probe();
-            replica.ask_for_reads();
+            if !replica.reads.is_empty() {
+                replica.ask_for_reads();
+            }
             replica.forward();
             replica.tell_commit();
             replica.flush();
             replica.commit_operations();
-            replica.serve_reads();
+            if !replica.reads.is_empty() {
+                replica.serve_reads();
+            }
         });
     }
 
@@ -325,7 +345,9 @@ impl Replica {
         self.now = Now { monotonic: now.monotonic.max(self.now.monotonic), unix: now.unix };
         core::mem::swap(&mut self.out, effects);
         if !matches!(self.mode, Mode::Stopped) {
-            self.capture_sessions();
+            if self.commits.awaits_sessions() {
+                self.capture_sessions();
+            }
             self.rest_if_idle();
             act(self);
         }

@@ -180,6 +180,7 @@ impl RunBuilder {
         Self { heads: Vec::with_capacity(ops), traces: None, body: Vec::with_capacity(bytes) }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, request: &Request) {
         self.body.extend_from_slice(&request.operation);
         if let Some(trace) = &request.trace {

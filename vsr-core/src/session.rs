@@ -150,6 +150,7 @@ impl Sessions {
     }
 
     /// Commits a request; its reply is pending from here until [`finish`](Self::finish).
+    #[inline]
     pub(crate) fn begin(
         &mut self,
         session: SessionId,
@@ -175,6 +176,7 @@ impl Sessions {
     }
 
     /// Stores the reply of a request, unless its session or its place in the window is gone.
+    #[inline]
     pub(crate) fn finish(&mut self, session: SessionId, request: RequestNumber, reply: &[u8]) {
         let bytes_max = u64::from(self.limits.session_reply_bytes_max);
         let Some(found) = self.get_mut(session) else { return };

@@ -76,11 +76,17 @@ impl Commits {
         self.writing.is_some()
     }
 
+    /// Whether the state is frozen for a snapshot, and the session table not put aside yet.
+    pub(crate) fn awaits_sessions(&self) -> bool {
+        matches!(self.writing, Some(Writing { protocol: None, .. }))
+    }
+
     pub(crate) fn owes_replies(&self) -> bool {
         !self.owed.is_empty()
     }
 
     /// Notes that the reply of `op` is in, and says where the operation comes from.
+    #[inline]
     pub(crate) fn applied(&mut self, op: OpNumber) -> Origin {
         let owed = self.owed.front_mut().filter(|owed| owed.next() == op);
         let owed = owed.expect("replies are handed in once, in the order of the commits");

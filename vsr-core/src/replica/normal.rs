@@ -93,6 +93,13 @@ impl Primary {
         self.progress.iter().map(|progress| progress.acked)
     }
 
+    /// The highest op that so many replicas have acknowledged.
+    fn acknowledged_by(&self, quorum: usize) -> OpNumber {
+        let acked = || self.progress.iter().map(|progress| progress.acked);
+        let by_quorum = |op: &OpNumber| acked().filter(|acked| acked >= op).count() >= quorum;
+        acked().filter(by_quorum).max().unwrap_or_default()
+    }
+
     /// Whether there is something to propose, and this replica is the one to do it.
     fn wants_to_propose(&self) -> bool {
         self.announced && !self.abdicated && self.queue.ready().next().is_some()
@@ -153,19 +160,19 @@ impl Replica {
             return;
         }
         primary.progress[me].acked = own;
-        let mut acked: [OpNumber; 64] = [OpNumber(0); 64];
-        let acked = &mut acked[..primary.progress.len()];
-        for (slot, progress) in acked.iter_mut().zip(&primary.progress) {
-            *slot = progress.acked;
-        }
-        acked.sort_unstable_by(|a, b| b.cmp(a));
-        let op = acked[quorum - 1];
-        let inherited = self.log.entry_with(op).is_some_and(|entry| entry.view() < self.view);
-        if inherited && self.mutated(Mutation::CommitOwnViewOnly) {
+        // Most turns bring no quorum for anything new.
+        if primary.progress.iter().filter(|progress| progress.acked > self.commit).count() < quorum {
             return;
         }
-        let inside = self.log.entry_with(op).is_some_and(|entry| entry.len() > 1);
-        let op = OpNumber(op.0 - u64::from(inside && self.mutated(Mutation::CommitInsideEntry)));
+        let op = primary.acknowledged_by(quorum);
+        if self.mutated(Mutation::CommitOwnViewOnly)
+            && self.log.entry_with(op).is_some_and(|entry| entry.view() < self.view)
+        {
+            return;
+        }
+        let inside = self.mutated(Mutation::CommitInsideEntry)
+            && self.log.entry_with(op).is_some_and(|entry| entry.len() > 1);
+        let op = OpNumber(op.0 - u64::from(inside));
         if op > self.commit {
             self.observe_step(Event::QuorumReached { op });
             let committed = self.log.entries_after(self.commit).take_while(|entry| entry.last() <= op);

@@ -70,7 +70,7 @@ impl Replica {
             && self.commit == op
             && primary.commit_told == op
             && primary.queue.len() == 0
-            && self.reads.len() == 0
+            && self.reads.is_empty()
             && self.transfer.is_none()
             && !self.digests.are_to_be_told()
             && self.durability.waiting_since().is_none()
@@ -110,7 +110,7 @@ impl Replica {
     /// Whether this backup waits for anything of which its primary may not know.
     fn wants_something(&self) -> bool {
         let wants = self.credits.are_used()
-            || self.reads.len() > 0
+            || !self.reads.is_empty()
             || self.transfer.is_some()
             || self.count_votes() > 0 && !self.mutated(Mutation::SleepThroughVotes);
         wants && !self.mutated(Mutation::WaitAsPromised)
@@ -180,7 +180,7 @@ impl Replica {
             Mode::Backup(backup) => {
                 backup.waking
                     || self.credits.are_used()
-                    || self.reads.len() > 0
+                    || !self.reads.is_empty()
                     || self.transfer.is_some()
                     || self.incoming.is_some()
                     || self.arrived.is_some()

@@ -77,7 +77,8 @@ impl Replica {
     }
 
     fn set_up(&mut self, up: u64) {
-        if self.mutated(Mutation::NeverMissAnybody) && up & self.peers.up != self.peers.up {
+        let misses = up & self.peers.up != self.peers.up;
+        if up == self.peers.up || misses && self.mutated(Mutation::NeverMissAnybody) {
             return;
         }
         let before = self.peers.up;

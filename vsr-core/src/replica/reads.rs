@@ -74,6 +74,10 @@ impl Probes {
 }
 
 impl Reads {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.rounds.is_empty() && self.indexed.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         let in_rounds: usize = self.rounds.iter().map(|round| round.readers.len()).sum();
         self.fresh.len() + in_rounds + self.indexed.len()

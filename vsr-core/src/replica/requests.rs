@@ -5,7 +5,7 @@ use crate::{
     config::Limits,
     effect::{Answer, Asked, Refusal},
     event::{Event, Ignored},
-    id::{RequestNumber, SessionId, Time, ViewNumber},
+    id::{ClientId, RequestNumber, SessionId, Time, ViewNumber},
     message::Body,
     mutation::Mutation,
     run::{Origin, Request, Run, RunBuilder},
@@ -57,7 +57,7 @@ pub(crate) struct Queue {
     /// The highest number admitted in each session, by slot; sessions that have admitted none since the view started are missing.
     admitted: Vec<Option<(SessionId, RequestNumber)>>,
     /// Clients whose registration is under way.
-    registering: BTreeSet<crate::id::ClientId>,
+    registering: BTreeSet<ClientId>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -127,19 +127,7 @@ impl Queue {
         }
     }
 
-    /// Whether the commit of an earlier copy will answer it.
-    fn is_under_way(&self, origin: Origin, last: RequestNumber) -> bool {
-        match origin {
-            Origin::Register { client } => self.registering.contains(&client),
-            Origin::Request { session, request, .. } => {
-                let highest = self.highest(session, last);
-                request <= highest
-                    || (request.0 > highest.0 + 1 && self.held.contains_key(&(session, request)))
-            }
-            Origin::Tick => false,
-        }
-    }
-
+    #[inline]
     fn admit(&mut self, queued: Queued) {
         self.waiting[queued.from].add(&queued.request);
         self.ready.push_back(queued);
@@ -151,6 +139,7 @@ impl Queue {
     }
 
     /// Admits the next request of a session, and those that were held because it was missing.
+    #[inline]
     fn admit_next(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
         self.admit(queued);
         let last = if self.held.is_empty() { request } else { self.admit_held(session, request) };
@@ -312,6 +301,7 @@ impl Replica {
                 }
                 None => None,
                 Some(_) if self.mutated(Mutation::ForgetSessions) => None,
+                Some(last) if request > last => None,
                 Some(_) => self.stored_answer(session, request, checksum),
             },
             Origin::Tick => None,
@@ -320,57 +310,76 @@ impl Replica {
 
     /// Admits a request, holds it, or says why not. A request that is under way already is dropped: its commit will answer it.
     fn enqueue(&mut self, queued: Queued) -> Result<(), Refusal> {
-        let own = queued.from == self.me;
-        let again = self.mutated(Mutation::ForgetSessions);
-        let window = if self.mutated(Mutation::ExceedWindow) {
-            u64::MAX / 2
-        } else {
-            u64::from(self.config.replicated.window)
-        };
-        let (gaps, no_bounds) = (self.mutated(Mutation::AdmitGaps), self.mutated(Mutation::UnboundedQueue));
-        let last = match queued.request.origin {
+        match queued.request.origin {
+            Origin::Register { client } => self.enqueue_registration(client, queued),
             Origin::Request { session, request, acked_below, .. } => {
-                // A session whose registration is not applied here yet: the client tries again.
-                let Some(last) = self.sessions.last(session) else { return Err(Refusal::NoPrimary) };
-                #[cfg(feature = "inject")]
-                let last = self.appended.get(&session).map_or(last, |appended| last.max(*appended));
-                if acked_below > request || request.0 - acked_below.0 >= window {
-                    return Err(Refusal::OutsideWindow);
-                }
-                last
+                self.enqueue_request(session, request, acked_below, queued)
             }
-            Origin::Register { .. } | Origin::Tick => RequestNumber(0),
-        };
+            Origin::Tick => Ok(()),
+        }
+    }
+
+    fn enqueue_registration(&mut self, client: ClientId, queued: Queued) -> Result<(), Refusal> {
+        let again = self.mutated(Mutation::ForgetSessions);
+        let has_room = self.queue_has_room(&queued);
         let Mode::Primary(primary) = &mut self.mode else { return Err(Refusal::NoPrimary) };
-        let queue = &mut primary.queue;
-        if queue.is_under_way(queued.request.origin, last) && !again {
+        if primary.queue.registering.contains(&client) && !again {
             return Ok(());
         }
-        if !queue.has_room(queued.from, queued.request.operation.len(), own, &self.config.limits)
-            && !no_bounds
-        {
+        if !has_room {
             return Err(Refusal::Overloaded);
         }
-        match queued.request.origin {
-            Origin::Register { client } => {
-                queue.registering.insert(client);
-                queue.admit(queued);
-            }
-            Origin::Request { session, request, .. } => {
-                let highest = queue.highest(session, last);
-                if request.0 > highest.0 + window {
-                    return Err(Refusal::OutsideWindow);
-                }
-                if request.0 > highest.0 + 1 && !gaps {
-                    queue.hold(session, request, queued);
-                    self.observe_step(Event::Held { of: Asked::Request(session, request) });
-                } else {
-                    queue.admit_next(session, request, queued);
-                }
-            }
-            Origin::Tick => {}
+        primary.queue.registering.insert(client);
+        primary.queue.admit(queued);
+        Ok(())
+    }
+
+    fn enqueue_request(
+        &mut self,
+        session: SessionId,
+        request: RequestNumber,
+        acked_below: RequestNumber,
+        queued: Queued,
+    ) -> Result<(), Refusal> {
+        let (again, gaps) = (self.mutated(Mutation::ForgetSessions), self.mutated(Mutation::AdmitGaps));
+        let any_window = self.mutated(Mutation::ExceedWindow);
+        let window = if any_window { u64::MAX / 2 } else { u64::from(self.config.replicated.window) };
+        // A session whose registration is not applied here yet: the client tries again.
+        let Some(last) = self.sessions.last(session) else { return Err(Refusal::NoPrimary) };
+        #[cfg(feature = "inject")]
+        let last = self.appended.get(&session).map_or(last, |appended| last.max(*appended));
+        if acked_below > request || request.0 - acked_below.0 >= window {
+            return Err(Refusal::OutsideWindow);
+        }
+        let has_room = self.queue_has_room(&queued);
+        let Mode::Primary(primary) = &mut self.mode else { return Err(Refusal::NoPrimary) };
+        let queue = &mut primary.queue;
+        let highest = queue.highest(session, last);
+        let too_early = request.0 > highest.0 + 1;
+        let under_way = request <= highest || too_early && queue.held.contains_key(&(session, request));
+        if under_way && !again {
+            return Ok(());
+        }
+        if !has_room {
+            return Err(Refusal::Overloaded);
+        }
+        if request.0 > highest.0 + window {
+            return Err(Refusal::OutsideWindow);
+        }
+        if too_early && !gaps {
+            queue.hold(session, request, queued);
+            self.observe_step(Event::Held { of: Asked::Request(session, request) });
+        } else {
+            queue.admit_next(session, request, queued);
         }
         Ok(())
+    }
+
+    fn queue_has_room(&self, queued: &Queued) -> bool {
+        let Mode::Primary(primary) = &self.mode else { return false };
+        let (bytes, own) = (queued.request.operation.len(), queued.from == self.me);
+        primary.queue.has_room(queued.from, bytes, own, &self.config.limits)
+            || self.mutated(Mutation::UnboundedQueue)
     }
 
     fn add_to_forward(&mut self, of: Asked, request: &Request) {
