@@ -5,7 +5,7 @@
 //! 1. **Open.** Read what the storage holds into [`Restored`] and call [`Replica::start`] with a seed that was never used before.
 //!    A storage that cannot vouch for its log says so ([`LogState::Lost`]); the record it must always keep.
 //! 2. **Take in.** For each thing that happened call [`Replica::step`]: a message, a request of a client, the timer, a write that
-//!    is done.
+//!    is done. Many at a time go through [`Replica::step_all`].
 //! 3. **End the turn.** When the mailbox is empty, or enough was taken, call [`Replica::end_turn`]. The requests of the turn become
 //!    one entry of the log, the acknowledgements one message, the writes one write.
 //! 4. **Carry out** the [`Effect`]s in their order:

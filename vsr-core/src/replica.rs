@@ -12,6 +12,7 @@ mod normal;
 mod observing;
 mod pace;
 mod peers;
+mod proposal;
 mod reads;
 mod recovery;
 mod requests;

@@ -8,7 +8,6 @@ use crate::{
     log::Point,
     message::Body,
     mutation::Mutation,
-    run::{Run, RunBuilder},
     stop::StopReason,
 };
 use alloc::{boxed::Box, vec, vec::Vec};
@@ -30,19 +29,19 @@ pub(crate) struct Primary {
     /// Who has confirmed the reads of this view.
     pub(crate) probes: Probes,
     /// Counts broadcasts.
-    beat: u64,
+    pub(super) beat: u64,
     pub(crate) queue: Queue,
-    tick_under_way: bool,
+    pub(super) tick_under_way: bool,
     /// The newest op that a backup's client asked for: its commit is told at once (decision 17).
-    forwarded_through: OpNumber,
+    pub(super) forwarded_through: OpNumber,
     /// Where the log ended at the last heartbeat: what is older and not acknowledged is taken for lost.
     op_at_heartbeat: OpNumber,
     /// The commit-number broadcast last.
     pub(super) commit_told: OpNumber,
     /// Bytes of the uncommitted entries.
-    pipeline_bytes: usize,
+    pub(super) pipeline_bytes: usize,
     /// No operation of this view is older (rule B8).
-    timestamp_floor: u64,
+    pub(super) timestamp_floor: u64,
     /// Where the log of start-view begins: what every replica heard in the view change has committed.
     pub(crate) announce_from: Point,
     #[cfg(feature = "inject")]
@@ -98,11 +97,6 @@ impl Primary {
         let acked = || self.progress.iter().map(|progress| progress.acked);
         let by_quorum = |op: &OpNumber| acked().filter(|acked| acked >= op).count() >= quorum;
         acked().filter(by_quorum).max().unwrap_or_default()
-    }
-
-    /// Whether there is something to propose, and this replica is the one to do it.
-    fn wants_to_propose(&self) -> bool {
-        self.announced && !self.abdicated && self.queue.ready().next().is_some()
     }
 
     pub(crate) fn pipeline_bytes(&self) -> usize {
@@ -187,101 +181,6 @@ impl Replica {
     /// By the configuration, whoever is connected (rule A6).
     fn commit_quorum(&self) -> usize {
         if self.mutated(Mutation::QuorumOfConnected) { self.heard() / 2 + 1 } else { self.quorum() }
-    }
-
-    /// Proposes what waits, as few entries as its bounds allow; the commit-number rides on them (rules B1, B12).
-    pub(super) fn propose(&mut self) {
-        self.want_tick();
-        let time_goes_back = self.mutated(Mutation::TimeGoesBack);
-        while let Some(run) = self.build_run() {
-            let Mode::Primary(primary) = &mut self.mode else { return };
-            let end = self.log.end();
-            let floor = end.timestamp.saturating_add(1).max(primary.timestamp_floor);
-            let floor = if time_goes_back { 0 } else { floor };
-            let timestamp = self.now.unix.max(floor);
-            let entry = Entry::new(end.op.next(), self.view, timestamp, end.hash, run);
-            primary.beat += 1;
-            primary.commit_told = self.commit;
-            let beat = primary.beat;
-            self.append(entry.clone());
-            let (first, last, commit) = (entry.first(), entry.last(), self.commit);
-            self.observe_step(Event::PrepareSent { first, last, commit });
-            self.broadcast(&Body::Prepare { entry, commit, beat });
-        }
-    }
-
-    /// A run of the first requests in the queue, as many as pipeline, entry, log and storage have room for.
-    fn build_run(&mut self) -> Option<Run> {
-        let wanted = matches!(&self.mode, Mode::Primary(primary) if primary.wants_to_propose());
-        if !wanted || self.has_no_room() {
-            return None;
-        }
-        let (me, first) = (self.me, self.log.op().next());
-        let (ops, bytes) = self.room_for_run();
-        let Mode::Primary(primary) = &mut self.mode else { return None };
-        let mut builder = RunBuilder::with_room(ops, bytes);
-        for (op, queued) in (first.0..).zip(primary.queue.take(ops)) {
-            if queued.from != me {
-                primary.forwarded_through = OpNumber(op);
-            }
-            builder.push(&queued.request);
-        }
-        primary.pipeline_bytes += bytes;
-        (ops > 0).then(|| builder.finish())
-    }
-
-    /// How many requests of the queue may be proposed in one entry, and how many bytes they have.
-    fn room_for_run(&self) -> (usize, usize) {
-        let Mode::Primary(primary) = &self.mode else { return (0, 0) };
-        let (limits, no_bounds) = (&self.config.limits, self.mutated(Mutation::UnboundedPipeline));
-        let uncommitted = self.log.op().0 - self.commit.0;
-        let (mut ops, mut bytes) = (0, 0);
-        for next in primary.queue.ready() {
-            let with_next = bytes + next.request.operation.len();
-            let entry_full = ops >= limits.entry_ops_max || (ops > 0 && with_next > limits.entry_bytes_max);
-            let pipeline_ops = uncommitted + ops as u64;
-            let pipeline_full = pipeline_ops >= limits.pipeline_ops_max
-                || (pipeline_ops > 0 && primary.pipeline_bytes + with_next > limits.pipeline_bytes_max);
-            if entry_full || pipeline_full && !no_bounds {
-                break;
-            }
-            (ops, bytes) = (ops + 1, with_next);
-        }
-        (ops, bytes)
-    }
-
-    /// Decision 16: replicated time moves on when the state machine asked for it.
-    fn want_tick(&mut self) {
-        let me = self.me;
-        let due = self.wanted_tick().is_some_and(|at| at <= self.now.unix);
-        if let Mode::Primary(primary) = &mut self.mode
-            && due
-            && primary.announced
-            && !primary.tick_under_way
-        {
-            primary.tick_under_way = true;
-            primary.queue.push_tick(me, self.now.monotonic);
-        }
-    }
-
-    fn wanted_tick(&self) -> Option<u64> {
-        self.next_tick.filter(|_| !self.mutated(Mutation::NoTicks))
-    }
-
-    /// When the host must call for the next tick's sake.
-    pub(super) fn tick_at(&self) -> Time {
-        match (&self.mode, self.wanted_tick()) {
-            (Mode::Primary(primary), Some(at)) if primary.announced && !primary.tick_under_way => {
-                Time(self.now.monotonic.0.saturating_add(at.saturating_sub(self.now.unix)))
-            }
-            _ => Time(u64::MAX),
-        }
-    }
-
-    pub(super) fn tick_committed(&mut self) {
-        if let Mode::Primary(primary) = &mut self.mode {
-            primary.tick_under_way = false;
-        }
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
