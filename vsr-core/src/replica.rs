@@ -546,3 +546,41 @@ fn config_mutated(config: &Config, mutation: Mutation) -> bool {
 fn config_mutated(_: &Config, _: Mutation) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Origin, Request};
+    use alloc::{format, string::String, vec};
+
+    /// What a group of one does when clients register at once.
+    fn effects(take_in: impl FnOnce(&mut Replica, Now, Vec<Input>, &mut Vec<Effect>)) -> Vec<String> {
+        let (now, mut effects) = (Now::default(), Vec::new());
+        let config = Config::new(ReplicaId(0), vec![ReplicaId(0)]);
+        let mut replica = Replica::start(now, config, Restored::default(), &mut effects).expect("it is new");
+        for _ in 0..10 {
+            for effect in core::mem::take(&mut effects) {
+                if let Effect::Append(write) = effect {
+                    replica.step(now, Input::Persisted(write.id), &mut effects);
+                }
+            }
+            replica.end_turn(now, &mut effects);
+        }
+        assert!(replica.status().is_primary);
+        let register = |client| Request::new(Origin::Register { client }, bytes::Bytes::new());
+        let requests = (0..3).map(|client| Input::Request(register(ClientId(client)))).collect();
+        take_in(&mut replica, now, requests, &mut effects);
+        replica.end_turn(now, &mut effects);
+        effects.iter().map(|effect| format!("{effect:?}")).collect()
+    }
+
+    #[test]
+    fn many_inputs_at_a_time_are_many_steps() {
+        let one_by_one = effects(|replica, now, inputs, effects| {
+            inputs.into_iter().for_each(|input| replica.step(now, input, effects));
+        });
+        assert!(one_by_one.iter().any(|effect| effect.contains("PrepareSent")));
+        let together = effects(|replica, now, inputs, effects| replica.step_all(now, inputs, effects));
+        assert_eq!(together, one_by_one);
+    }
+}
