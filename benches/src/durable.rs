@@ -48,7 +48,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let builds = options.vsr_kv.iter().map(|program| System::VsrKv { program: program.clone() });
     let others = [
         System::Etcd,
-        System::Redis,
+        System::Redis { durable: true },
         System::Floor { zero_filled: false },
         System::Floor { zero_filled: true },
     ];

@@ -3,9 +3,11 @@
 mod all;
 mod catch_up;
 mod child;
+mod client_path;
 mod disk;
 mod durable;
 mod endurance;
+mod failover;
 mod floor;
 mod group;
 mod growth;
@@ -38,6 +40,10 @@ enum Command {
     /// What `memory` runs for each of its loads.
     #[command(hide = true)]
     MemoryOnce(memory::once::Options),
+    /// The path of a client, with redis-benchmark: vsr-kv beside Redis, in memory and durable.
+    Resp(client_path::Options),
+    /// Kill -9 of the leader under load, time to the next acknowledged write: vsr-kv beside etcd.
+    Failover(failover::Options),
     /// Reads of three processes, those that see every acknowledged write and stale ones: vsr-kv beside etcd.
     Reads(reads::Options),
     /// One process of the durable floor: `durable` starts three.
@@ -70,6 +76,8 @@ fn main() -> ExitCode {
         Command::Durable(options) => on_runtime(durable::run(options)),
         Command::Memory(options) => memory::run(&options),
         Command::MemoryOnce(options) => return memory::once::run(&options, None),
+        Command::Resp(options) => on_runtime(client_path::run(options)),
+        Command::Failover(options) => on_runtime(failover::run(options)),
         Command::Reads(options) => on_runtime(reads::run(options)),
         Command::Floor(options) => floor::run(&options),
         Command::Endurance(options) => on_runtime(endurance::run(options)),

@@ -94,14 +94,14 @@ impl Table {
                 let (low, high) = spread(&rates);
                 let _ = writeln!(
                     text,
-                    "{system:<26} {:>9.0} {:>17} {:>8.3} {:>8.3} {:>10.1} {:>8.1} {:>9}    {:>width$.2} {:>6.2}",
+                    "{system:<26} {:>9.0} {:>17} {:>8.3} {:>8.3} {:>10.1} {:>8} {:>9}    {:>width$.2} {:>6.2}",
                     median(rates),
                     format!("({low:.0}–{high:.0})"),
                     of("p50_ms"),
                     of("p99_ms"),
                     of("cpu_us_per_operation"),
-                    of("load_cpu_us_per_operation"),
-                    told(of("flushes_per_operation")),
+                    told(of("load_cpu_us_per_operation"), 1),
+                    told(of("flushes_per_operation"), 4),
                     self.ratio(first, system, &load, "operations_per_second"),
                     self.ratio(first, system, &load, "p50_ms"),
                     width = first.chars().count() + 13,
@@ -112,9 +112,9 @@ impl Table {
     }
 }
 
-/// Not all systems tell.
-fn told(value: f64) -> String {
-    if value.is_finite() { format!("{value:.4}") } else { "–".to_owned() }
+/// Not all is known of all.
+fn told(value: f64, decimals: usize) -> String {
+    if value.is_finite() { format!("{value:.decimals$}") } else { "–".to_owned() }
 }
 
 fn names(all: impl Iterator<Item = String>) -> Vec<String> {

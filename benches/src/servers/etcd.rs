@@ -1,9 +1,9 @@
 //! Three processes of etcd, and a client of its gRPC: writes go to the leader, over 16 connections, as its own benchmark does.
 
-use super::{Door, Running, eventually};
+use super::{Door, Group, Running, Timers, eventually};
 use crate::{
     load::{Figures, KEYS, Load, VALUE_BYTES, Work, key, tasks},
-    processes::{free_ports, start as start_process},
+    processes::{Program, flags, free_ports},
 };
 use prost::Message;
 use std::path::Path;
@@ -13,6 +13,8 @@ use tonic_prost::ProstCodec;
 
 const MEMBERS: usize = 3;
 const CONNECTIONS: usize = 16;
+/// Entries of the log.
+const BEHIND_MAX: u64 = 1000;
 /// Of those who fill the store.
 const WRITERS: u64 = 256;
 
@@ -47,6 +49,8 @@ struct StatusResponse {
     header: Option<Header>,
     #[prost(uint64, tag = "4")]
     leader: u64,
+    #[prost(uint64, tag = "5")]
+    raft_index: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
@@ -56,46 +60,85 @@ struct Header {
 }
 
 pub(super) async fn start(directory: &Path) -> Result<Running, String> {
-    let ports = free_ports(2 * MEMBERS)?;
+    let group = group(directory, None).await?;
+    let leader = leader(&group.doors).await?;
+    Ok(Running { door: Door::Etcd(group.doors[leader]), admin: None, processes: group.processes })
+}
+
+/// Three processes that form a group, once it has a leader.
+pub(super) async fn group(directory: &Path, timers: Option<Timers>) -> Result<Group, String> {
+    let ports = free_ports(2 * MEMBERS as u16)?;
     let (peers, doors) = ports.split_at(MEMBERS);
     let url = |port: u16| format!("http://127.0.0.1:{port}");
-    let group = (0..MEMBERS).map(|id| format!("m{id}={}", url(peers[id]))).collect::<Vec<_>>().join(",");
-    let mut processes = Vec::new();
+    let members = (0..MEMBERS).map(|id| format!("m{id}={}", url(peers[id]))).collect::<Vec<_>>().join(",");
+    let mut programs = Vec::new();
     for id in 0..MEMBERS {
-        let arguments = [
+        let mut arguments = flags([
             ("--name", format!("m{id}")),
             ("--data-dir", directory.join(format!("member-{id}")).display().to_string()),
             ("--listen-peer-urls", url(peers[id])),
             ("--initial-advertise-peer-urls", url(peers[id])),
             ("--listen-client-urls", url(doors[id])),
             ("--advertise-client-urls", url(doors[id])),
-            ("--initial-cluster", group.clone()),
+            ("--initial-cluster", members.clone()),
             ("--initial-cluster-state", "new".into()),
             ("--logger", "zap".into()),
             ("--log-level", "error".into()),
-        ];
-        let arguments: Vec<String> =
-            arguments.into_iter().flat_map(|(name, value)| [name.into(), value]).collect();
-        processes.push(start_process(
-            Path::new("etcd"),
-            &arguments,
-            &directory.join(format!("output-{id}")),
-        )?);
+        ]);
+        if let Some(Timers { heartbeat_ms, timeout_ms }) = timers {
+            arguments.extend(flags([
+                ("--heartbeat-interval", heartbeat_ms.to_string()),
+                ("--election-timeout", timeout_ms.to_string()),
+            ]));
+        }
+        programs.push(Program {
+            path: "etcd".into(),
+            arguments,
+            output: directory.join(format!("output-{id}")),
+        });
     }
-    let leader = eventually("etcd has no leader", || leader(doors)).await?;
-    Ok(Running { door: Door::Etcd(leader), admin: None, processes })
+    let processes = programs.iter().map(Program::start).collect::<Result<Vec<_>, _>>()?;
+    eventually("etcd has no leader", || leader(doors)).await?;
+    Ok(Group { programs, processes, doors: doors.to_vec(), admin: Vec::new() })
 }
 
-async fn leader(doors: &[u16]) -> Result<u16, String> {
-    for door in doors {
-        let mut client = connect(*door).await?;
-        let status: StatusResponse =
-            call(&mut client, "/etcdserverpb.Maintenance/Status", StatusRequest {}).await?;
+/// Which member leads, by its own word.
+pub(super) async fn leader(doors: &[u16]) -> Result<usize, String> {
+    for (member, door) in doors.iter().enumerate() {
+        let status = status(*door).await?;
         if status.leader != 0 && status.header.map(|header| header.member) == Some(status.leader) {
-            return Ok(*door);
+            return Ok(member);
         }
     }
     Err("nobody says that it leads".into())
+}
+
+/// Whether a member knows its leader, and has about all of the log.
+pub(super) async fn ready(door: u16, doors: &[u16]) -> Result<(), String> {
+    let its = status(door).await?;
+    let of_leader = status(doors[leader(doors).await?]).await?;
+    match its.leader == of_leader.leader && its.raft_index + BEHIND_MAX >= of_leader.raft_index {
+        true => Ok(()),
+        false => Err("a member is behind".into()),
+    }
+}
+
+async fn status(door: u16) -> Result<StatusResponse, String> {
+    call(&mut connect(door).await?, "/etcdserverpb.Maintenance/Status", StatusRequest {}).await
+}
+
+/// One client of its own connection.
+#[derive(Debug)]
+pub(crate) struct Client(Grpc<Channel>);
+
+impl Client {
+    pub(super) async fn connect(port: u16) -> Result<Self, String> {
+        connect(port).await.map(Self)
+    }
+
+    pub(super) async fn put(&mut self, number: u64) -> Result<(), String> {
+        ask(self.0.clone(), Work::Put, number).await.map(|_| ())
+    }
 }
 
 async fn connect(port: u16) -> Result<Grpc<Channel>, String> {

@@ -2,6 +2,7 @@
 
 mod etcd;
 mod floor;
+mod group;
 mod redis;
 mod resp;
 mod vsr_kv;
@@ -10,6 +11,7 @@ use crate::{
     load::{self, Figures, Load},
     processes::{self, Process},
 };
+pub(crate) use group::{Doors, Group, Timers};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -21,12 +23,14 @@ use std::{
 pub(crate) enum System {
     /// Three replicas of this project, each a process with a directory.
     VsrKv { program: PathBuf },
+    /// Three replicas of this project in one process, in memory.
+    VsrKvInMemory { program: PathBuf },
     /// Three processes of etcd.
     Etcd,
     /// A primary and two backups without a protocol; over files of zeros or not.
     Floor { zero_filled: bool },
-    /// One Redis that flushes every write: no replication at all.
-    Redis,
+    /// One Redis that flushes every write, or keeps all in memory: no replication at all.
+    Redis { durable: bool },
 }
 
 /// A system that cannot be measured here.
@@ -46,7 +50,7 @@ pub(crate) fn installed<'a>(
     let (mut systems, mut absent) = (Vec::new(), Vec::new());
     for system in all {
         match system {
-            System::VsrKv { program, .. } if !program.is_file() => {
+            System::VsrKv { program } | System::VsrKvInMemory { program } if !program.is_file() => {
                 return Err(format!(
                     "there is no {}: build it with `cargo build --release -p vsr-kv`, or name it with --vsr-kv",
                     program.display()
@@ -80,9 +84,10 @@ impl System {
     pub(crate) async fn start(&self, directory: &Path) -> Result<Running, String> {
         match self {
             Self::VsrKv { program } => vsr_kv::start(program, directory).await,
+            Self::VsrKvInMemory { program } => vsr_kv::start_in_memory(program, directory).await,
             Self::Etcd => etcd::start(directory).await,
             Self::Floor { zero_filled } => floor::start(*zero_filled, directory).await,
-            Self::Redis => redis::start(directory).await,
+            Self::Redis { durable } => redis::start(*durable, directory).await,
         }
     }
 
@@ -90,10 +95,12 @@ impl System {
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::VsrKv { .. } => "vsr-kv",
+            Self::VsrKvInMemory { .. } => "vsr-kv-memory",
             Self::Etcd => "etcd",
             Self::Floor { zero_filled: false } => "floor",
             Self::Floor { zero_filled: true } => "floor-zeros",
-            Self::Redis => "redis",
+            Self::Redis { durable: true } => "redis",
+            Self::Redis { durable: false } => "redis-memory",
         }
     }
 
@@ -107,9 +114,9 @@ impl System {
 
     fn is_installed(&self) -> bool {
         match self {
-            Self::VsrKv { .. } | Self::Floor { .. } => true,
+            Self::VsrKv { .. } | Self::VsrKvInMemory { .. } | Self::Floor { .. } => true,
             Self::Etcd => crate::processes::is_installed("etcd"),
-            Self::Redis => crate::processes::is_installed("redis-server"),
+            Self::Redis { .. } => crate::processes::is_installed("redis-server"),
         }
     }
 }
@@ -122,10 +129,12 @@ impl fmt::Display for System {
                 let name = program.file_stem().unwrap_or(program.as_os_str());
                 return write!(f, "{} ×3", name.display());
             }
+            Self::VsrKvInMemory { .. } => "vsr-kv dev, memory",
             Self::Etcd => "etcd ×3",
             Self::Floor { zero_filled: false } => "floor ×3",
             Self::Floor { zero_filled: true } => "floor over zeros ×3",
-            Self::Redis => "Redis ×1, always",
+            Self::Redis { durable: true } => "Redis ×1, always",
+            Self::Redis { durable: false } => "Redis ×1, memory",
         })
     }
 }
@@ -172,8 +181,16 @@ impl Running {
         tokio::task::spawn_blocking(run).await.map_err(|error| error.to_string())?
     }
 
+    /// Where a client of the Redis protocol goes.
+    pub(crate) fn redis_port(&self) -> Option<u16> {
+        match self.door {
+            Door::Resp(port) => Some(port),
+            Door::Etcd(_) => None,
+        }
+    }
+
     /// Of all processes together.
-    fn processor_time(&self) -> Option<Duration> {
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
         self.processes.iter().map(Process::processor_time).sum()
     }
 }

@@ -1,23 +1,21 @@
-//! One Redis with an append-only file that is flushed before a write is answered.
+//! One Redis: with an append-only file that is flushed before a write is answered, or in memory only.
 
 use super::{Door, Running, eventually, resp};
-use crate::processes::{free_ports, start as start_process};
+use crate::processes::{Program, flags, free_ports};
 use std::path::Path;
 
-pub(super) async fn start(directory: &Path) -> Result<Running, String> {
+pub(super) async fn start(durable: bool, directory: &Path) -> Result<Running, String> {
     let port = free_ports(1)?[0];
-    let at = directory.display().to_string();
-    let arguments = [
+    let arguments = flags([
         ("--port", port.to_string()),
         ("--bind", "127.0.0.1".into()),
-        ("--dir", at),
+        ("--dir", directory.display().to_string()),
         ("--save", String::new()),
-        ("--appendonly", "yes".into()),
+        ("--appendonly", if durable { "yes" } else { "no" }.into()),
         ("--appendfsync", "always".into()),
-    ];
-    let arguments: Vec<String> =
-        arguments.into_iter().flat_map(|(name, value)| [name.into(), value]).collect();
-    let process = start_process(Path::new("redis-server"), &arguments, &directory.join("output"))?;
+    ]);
+    let server = Program { path: "redis-server".into(), arguments, output: directory.join("output") };
+    let processes = vec![server.start()?];
     eventually("Redis takes no writes", || resp::first_write(port)).await?;
-    Ok(Running { door: Door::Resp(port), admin: None, processes: vec![process] })
+    Ok(Running { door: Door::Resp(port), admin: None, processes })
 }
