@@ -7,7 +7,6 @@ use super::{
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// Every change goes through the methods here: they keep deadlines, versions and digest in step with the entries.
 #[derive(Debug, Default, PartialEq)]
@@ -26,7 +25,7 @@ impl Keyspace {
         let mut deadlines = BTreeSet::new();
         let mut digest = 0_u128;
         for (key, entry) in entries.iter() {
-            digest = digest.wrapping_add(digest_of(key, entry));
+            digest = digest.wrapping_add(entry.digest());
             deadlines.extend(entry.expires.map(|at| (at, key.clone())));
         }
         Self { entries, deadlines, digest, moment }
@@ -73,7 +72,7 @@ impl Keyspace {
 
     /// Sets a key. One whose time is over at once is gone at once.
     pub(super) fn put(&mut self, key: &[u8], value: Bytes, expires: Option<u64>) {
-        let entry = Entry { value, expires, changed: self.moment.op };
+        let entry = Entry::new(key, value, expires, self.moment.op);
         if !self.shows(&entry) {
             self.remove(key);
             return;
@@ -83,7 +82,7 @@ impl Keyspace {
         if let Some(entry) = fresh {
             // The key shares memory with its deadline, not with the log entry it came in.
             let key = Bytes::copy_from_slice(key);
-            self.digest = self.digest.wrapping_add(digest_of(&key, &entry));
+            self.digest = self.digest.wrapping_add(entry.digest());
             self.deadlines.extend(entry.expires.map(|at| (at, key.clone())));
             self.entries.insert(key, entry);
         }
@@ -97,7 +96,9 @@ impl Keyspace {
         let op = self.moment.op;
         let result = self.change_entry(key, |entry| {
             entry.changed = op;
-            change(entry)
+            let result = change(entry);
+            entry.seal(key);
+            result
         })?;
         if !self.contains(key) {
             self.remove(key);
@@ -105,11 +106,12 @@ impl Keyspace {
         Some(result)
     }
 
+    /// `change` leaves a sealed entry.
     fn change_entry<T>(&mut self, key: &[u8], change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let entry = self.entries.get_mut(key)?;
-        let (before, old) = (digest_of(key, entry), entry.expires);
+        let (before, old) = (entry.digest(), entry.expires);
         let result = change(entry);
-        let (after, new) = (digest_of(key, entry), entry.expires);
+        let (after, new) = (entry.digest(), entry.expires);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
         if old != new {
             let own = Bytes::copy_from_slice(key);
@@ -125,7 +127,7 @@ impl Keyspace {
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Bytes> {
         let entry = self.entries.remove(key)?;
         let shown = self.shows(&entry);
-        self.digest = self.digest.wrapping_sub(digest_of(key, &entry));
+        self.digest = self.digest.wrapping_sub(entry.digest());
         if let Some(at) = entry.expires {
             self.deadlines.remove(&(at, Bytes::copy_from_slice(key)));
         }
@@ -164,7 +166,8 @@ impl Keyspace {
         if fresh.deadlines != self.deadlines {
             return Err("the deadlines are not those of the entries".into());
         }
-        if fresh.digest != self.digest {
+        let is_sealed = |(key, entry): (&Bytes, &Entry)| entry.digest() == entry.digest_under(key);
+        if !self.entries.iter().all(is_sealed) || fresh.digest != self.digest {
             return Err("the digest is not that of the entries".into());
         }
         if self.entries.iter().count() != self.entries.len() {
@@ -172,13 +175,4 @@ impl Keyspace {
         }
         Ok(())
     }
-}
-
-/// Depends on every byte, and on where key and value meet.
-fn digest_of(key: &[u8], entry: &Entry) -> u128 {
-    let mut times = [0; 17];
-    times[..8].copy_from_slice(&entry.changed.to_le_bytes());
-    times[8..16].copy_from_slice(&entry.expires.unwrap_or(0).to_le_bytes());
-    times[16] = entry.expires.is_some().into();
-    xxh3_128_with_seed(&entry.value, xxh3_64_with_seed(&times, xxh3_64(key)))
 }

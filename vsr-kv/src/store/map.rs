@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use std::{fmt, sync::Arc};
 use vsr_actor::vsr_core::checksum;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// With two million keys a shard has about 120: copied in a few microseconds. All together are pointers of 128 KiB.
 pub(super) const SHARDS: usize = 1 << 14;
@@ -16,6 +17,35 @@ pub(super) struct Entry {
     pub(super) expires: Option<u64>,
     /// The op that changed it last.
     pub(super) changed: u64,
+    /// Of all that, and of the key: kept, so that whoever replaces a value need not read it.
+    digest: u128,
+}
+
+impl Entry {
+    pub(super) fn new(key: &[u8], value: Bytes, expires: Option<u64>, changed: u64) -> Self {
+        let mut entry = Self { value, expires, changed, digest: 0 };
+        entry.seal(key);
+        entry
+    }
+
+    /// To be called after each change.
+    pub(super) fn seal(&mut self, key: &[u8]) {
+        self.digest = self.digest_under(key);
+    }
+
+    /// As it was sealed.
+    pub(super) fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    /// Depends on every byte, and on where key and value meet.
+    pub(super) fn digest_under(&self, key: &[u8]) -> u128 {
+        let mut times = [0; 17];
+        times[..8].copy_from_slice(&self.changed.to_le_bytes());
+        times[8..16].copy_from_slice(&self.expires.unwrap_or(0).to_le_bytes());
+        times[16] = self.expires.is_some().into();
+        xxh3_128_with_seed(&self.value, xxh3_64_with_seed(&times, xxh3_64(key)))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -158,7 +188,7 @@ mod tests {
     }
 
     fn entry(number: usize) -> Entry {
-        Entry { value: b(number), expires: None, changed: 1 }
+        Entry::new(b"", b(number), None, 1)
     }
 
     #[test]

@@ -85,7 +85,8 @@ fn read(from: &mut dyn Read) -> io::Result<Keyspace> {
             return Err(invalid("the keys of the snapshot are not in order".into()));
         }
         last = place;
-        entries.insert(key, Entry { value, expires, changed });
+        let entry = Entry::new(&key, value, expires, changed);
+        entries.insert(key, entry);
     }
     match from.read(&mut [0])? {
         0 => Ok(Keyspace::restored(entries, moment)),
