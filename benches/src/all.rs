@@ -17,10 +17,12 @@ pub(crate) struct Options {
 }
 
 /// A subcommand, and what it is told when there is no time.
-const BENCHES: [(&str, &str); 8] = [
+const BENCHES: [(&str, &str); 10] = [
     ("memory", "--rounds 1 --seconds 0.2"),
     ("durable", "--rounds 1 --seconds 1"),
+    ("resp", "--rounds 1 --requests 5000"),
     ("reads", "--rounds 1 --seconds 1"),
+    ("failover", "--times 2"),
     ("growth", "--rounds 1 --seconds 0.1 --workers 2"),
     ("endurance", "--operations 300000"),
     ("idle-groups", "--rounds 3 --seconds 0.3 --groups 100"),

@@ -31,9 +31,10 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
-/// Timers of this project; etcd gets the same, and demands that the time-out be at least five times the interval.
+/// Timers of this project; etcd gets the same, and demands that the time-out be at least five times the interval. The fast time-out is the
+/// least of openraft's own (150 to 300 ms).
 const PRESETS: [(&str, Timers); 3] = [
-    ("fast", Timers { heartbeat_ms: 20, timeout_ms: 100 }),
+    ("fast", Timers { heartbeat_ms: 30, timeout_ms: 150 }),
     ("default", Timers { heartbeat_ms: 100, timeout_ms: 500 }),
     ("slow", Timers { heartbeat_ms: 200, timeout_ms: 1000 }),
 ];
@@ -152,7 +153,7 @@ fn table(measured: &[Measured]) -> String {
                 let theirs = median(others.clone());
                 let _ = writeln!(
                     judged,
-                    "must    {preset}: median below etcd's at equal timers: {middle:.0} < {theirs:.0} ms  {}",
+                    "target  {preset}: median below etcd's at equal timers: {middle:.0} < {theirs:.0} ms  {}",
                     said(middle < theirs)
                 );
             }
