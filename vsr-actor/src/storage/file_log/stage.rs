@@ -22,7 +22,11 @@ const PREFIX: &str = "stage-";
 pub(super) const STATE_AT: u64 = SECTOR as u64;
 
 /// So much is written at a time.
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
+
+/// So much is left to be flushed at most. A flush of all of a large state at its end would keep the disk from the log's flushes: the
+/// group's clients would wait for it.
+pub(super) const UNFLUSHED_MAX: u64 = 1 << 20;
 
 /// No two stages of a process have the same name: one that a replica has left behind may still be under way when the next one starts.
 static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -39,6 +43,7 @@ pub(super) struct FileStage {
     file: Option<Arc<FileBlob>>,
     buffer: Vec<u8>,
     written: u64,
+    flushed: u64,
     digest: StateDigest,
 }
 
@@ -54,7 +59,7 @@ pub(super) struct FileBlob {
 
 impl FileStage {
     pub(super) fn new(files: Arc<dyn Files>) -> Self {
-        Self { files, file: None, buffer: Vec::new(), written: 0, digest: StateDigest::new() }
+        Self { files, file: None, buffer: Vec::new(), written: 0, flushed: 0, digest: StateDigest::new() }
     }
 
     fn file(&mut self) -> io::Result<Arc<FileBlob>> {
@@ -73,6 +78,10 @@ impl FileStage {
         blob.file.write_at(STATE_AT + self.written, &self.buffer)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
+        if self.written - self.flushed >= UNFLUSHED_MAX {
+            blob.file.sync()?;
+            self.flushed = self.written;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod faults;
 mod fixture;
 mod memory;
 mod script;
+mod stages;
 
 use super::{
     Durability,
