@@ -1,6 +1,6 @@
 //! A large state: how fast it is written out, sent and installed, and what the others' clients notice.
 
-use super::watch::Watch;
+use super::watch::{Seen, Watch};
 use crate::group::{Figures, Load, Put, Table, Work, said};
 use bytes::Bytes;
 use std::{
@@ -13,8 +13,9 @@ use vsr_actor::{
 };
 
 const IDS: [ReplicaId; 3] = [ReplicaId(0), ReplicaId(1), ReplicaId(2)];
-/// The primary, and the one that goes away and comes back.
+/// The primary, the one that stays with it, and the one that goes away and comes back.
 const PRIMARY: usize = 0;
+const OTHER: usize = 1;
 const AWAY: usize = 2;
 const GROUP: GroupId = GroupId(1);
 const VALUE_BYTES: u64 = 4096;
@@ -81,6 +82,8 @@ impl Trio {
         config.limits.snapshot_interval_bytes = SNAPSHOT_INTERVAL_BYTES;
         config.limits.log_keep_bytes = LOG_KEEP_BYTES;
         config.client.deadline = Duration::from_secs(60);
+        // So that it is told how long the state machine reads, however small its state.
+        config.slow_callback = Duration::from_millis(1);
         let keys = WORK.keys + (mib << 20) / VALUE_BYTES;
         Ok(Self { nodes, runtimes, config, keys, watches: IDS.map(Watch::new) })
     }
@@ -114,14 +117,17 @@ impl Trio {
 
     async fn round(&self, client: &Client<Table>, primary: &Handle<Table>) -> Result<Figures, String> {
         self.nodes[AWAY].stop(GROUP).await.map_err(said)?;
-        let trims = self.watches[PRIMARY].seen().trims;
+        let both = |what: fn(&Seen) -> u64| [PRIMARY, OTHER].map(|index| what(&self.watches[index].seen()));
+        let more = |what: fn(&Seen) -> u64, than: [u64; 2]| {
+            move || both(what).iter().zip(than).all(|(now, before)| *now > before)
+        };
+        let (begun, trimmed) = (both(|seen| seen.begun), both(|seen| seen.trims));
         let filling = Load::start((0..FILLING).map(|_| client.clone()), FILL)?;
-        let trimmed = || self.watches[PRIMARY].seen().trims > trims;
-        until("the primary takes no snapshot", trimmed).await?;
+        until("no snapshot is begun", more(|seen| seen.begun, begun)).await?;
         filling.stop().await?;
+        // Both must be done with theirs: a snapshot that is still being written is not what is measured.
+        until("no snapshot is kept", more(|seen| seen.trims, trimmed)).await?;
         let taken = self.watches[PRIMARY].seen().taken;
-        // The other backup's snapshot is under way a little longer.
-        tokio::time::sleep(Duration::from_secs(2)).await;
 
         let mut load = Load::paced((0..CLIENTS).map(|_| client.clone()), WORK, PACE)?;
         tokio::time::sleep(Duration::from_millis(500)).await;

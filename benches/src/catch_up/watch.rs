@@ -12,7 +12,9 @@ use vsr_actor::{
 /// Of the latest snapshot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
-    /// Snapshots that were kept, and the log trimmed, at the replica that is watched for that.
+    /// Snapshots that were begun.
+    pub(super) begun: u64,
+    /// Those that were kept, and the log trimmed behind them.
     pub(super) trims: u64,
     /// How long the last one took to be written out and flushed, and its size.
     pub(super) taken: Option<(Duration, u64)>,
@@ -48,6 +50,7 @@ impl Observer for Watch {
         }
         let mut seen = self.seen();
         match record.event {
+            Event::SnapshotBegun { .. } => seen.begun += 1,
             Event::Trimmed { .. } => seen.trims += 1,
             Event::SnapshotTaken { bytes, duration: Some(duration), .. } => {
                 seen.taken = Some((*duration, *bytes));
@@ -66,6 +69,7 @@ impl Observer for Watch {
 
     fn wants(&self, definition: &'static Definition) -> bool {
         [
+            "vsr.snapshot.begun",
             "vsr.snapshot.log_trimmed",
             "vsr.snapshot.taken",
             "vsr.state_transfer.snapshot_received",
