@@ -56,7 +56,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         Asked::start(&arguments.split(' ').map(str::to_owned).collect::<Vec<_>>())
     };
     let (mut alone, mut beside) = (start(0)?, start(*groups)?);
-    std::thread::sleep(SETTLE + Duration::from_millis(groups * 5));
+    // Not counted: they answer when all groups are there, and the idle ones quiet.
+    beside.figures()?;
+    alone.figures()?;
     let (mut measured, mut ratios, mut costs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=*rounds {
         // Each goes first as often as the other.
@@ -107,6 +109,7 @@ pub(crate) fn once(options: &Once) -> Result<(), String> {
     let state = |group| if group == 0 { Table::for_keys(WORK.keys) } else { Table::for_keys(1) };
     let groups = runtime.block_on(Groups::start(options.groups + 1, Config::default(), state))?;
     let busy = groups.clients().first().ok_or("there is no group")?;
+    std::thread::sleep(SETTLE);
     for line in std::io::stdin().lock().lines() {
         line.map_err(said)?;
         // Spawned: what drives the load runs on a worker, like everything else.

@@ -1,6 +1,8 @@
 //! Many groups of three on three nodes.
 
-use super::{Table, said};
+use super::{Put, Table, said};
+use bytes::Bytes;
+use std::time::Duration;
 use vsr_actor::{Builder, Client, Config, Node, NodeNetwork, ReplicaId, vsr_core::GroupId};
 
 pub(crate) struct Groups {
@@ -12,9 +14,11 @@ impl Groups {
     /// Starts so many; `state` says what the replicas of each begin with.
     pub(crate) async fn start(
         groups: u64,
-        config: Config,
+        mut config: Config,
         state: impl Fn(u64) -> Table,
     ) -> Result<Self, String> {
+        // Thousands of replicas that start at once take a while on a busy machine.
+        config.client.deadline = Duration::from_secs(60);
         let network = NodeNetwork::default();
         let ids = [0, 1, 2].map(ReplicaId);
         let nodes = ids.map(|id| network.node(id));
@@ -28,6 +32,10 @@ impl Groups {
                     clients.push(replica.client());
                 }
             }
+        }
+        for client in &clients {
+            // Answered when the group has formed.
+            client.request(Put { key: 0, value: Bytes::new() }).await.map_err(said)?;
         }
         Ok(Self { clients, _nodes: nodes })
     }
