@@ -7,7 +7,15 @@ use crate::{
     replica_task::ReplicaTask,
     waiters::Waiting,
 };
-use vsr_core::{Answer, Asked, Lookup, Refusal, SessionId, Snapshot};
+use std::mem::take;
+use vsr_core::{Answer, Asked, Lookup, OpNumber, Refusal, RequestNumber, SessionId, Snapshot};
+
+/// A reply on its way to whoever waits for it here.
+pub(crate) struct Due<R> {
+    pub(crate) session: SessionId,
+    pub(crate) request: RequestNumber,
+    pub(crate) reply: Result<R, RequestError>,
+}
 
 impl<M: StateMachine> ReplicaTask<M> {
     /// The protocol answers without the state machine.
@@ -24,9 +32,9 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Ok(())
             }
             Asked::Request(session, request) => {
-                let Some(Waiting { waiter, since, .. }) = self.waiters.take(session, request) else {
-                    return Ok(());
-                };
+                let Some(Waiting { since, .. }) = self.waiters.take(session, request) else { return Ok(()) };
+                let Some(claim) = self.waiters.claim(session) else { return Ok(()) };
+                let waiter = claim.waiter(request.0);
                 let failed = match &answer {
                     Answer::Reply(_) => None,
                     Answer::Refused(refusal) => Some(refusal.name()),
@@ -85,6 +93,24 @@ impl<M: StateMachine> ReplicaTask<M> {
         let told = waiter.evict();
         self.waiters.forget(session);
         self.tell(told)
+    }
+
+    /// Answers those whose requests were executed, the last of them at `op`: each client once, however many replies it gets.
+    pub(crate) fn deliver(&mut self, op: OpNumber) -> Result<(), ReplicaError> {
+        let (mut due, mut callers) = (take(&mut self.lanes.due), take(&mut self.lanes.callers));
+        for of_one in due.chunk_by(|one, next| one.session == next.session) {
+            let numbers = of_one.iter().map(|due| due.request.0);
+            match self.waiters.claim(of_one[0].session) {
+                Some(claim) => claim.complete(numbers, op, &mut callers),
+                None => callers.extend(numbers.map(|_| None)),
+            }
+        }
+        let answered = due.drain(..).zip(callers.drain(..)).try_for_each(|(due, caller)| match caller {
+            Some(to) => self.reply(to, due.reply),
+            None => Ok(()),
+        });
+        (self.lanes.due, self.lanes.callers) = (due, callers);
+        answered
     }
 
     pub(crate) fn tell(&mut self, told: Vec<Told<M::Reply>>) -> Result<(), ReplicaError> {

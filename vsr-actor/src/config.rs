@@ -77,7 +77,7 @@ pub struct Mailboxes {
     pub control: usize,
     /// Messages of other replicas; what does not fit is dropped, and the protocol repairs it. Default: 1024.
     pub peers: usize,
-    /// Requests of clients; a full lane makes clients wait. Default: 4096.
+    /// Clients that have requests, each once; a full lane makes them wait. Default: 4096.
     pub clients: usize,
     /// Reads of clients beside the log; a full lane makes them wait. Default: 4096.
     pub reads: usize,

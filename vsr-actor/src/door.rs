@@ -1,21 +1,15 @@
 //! Where clients find replicas: shared by the replicas of a group that live in this process and the clients that know them.
 
-use crate::{StateMachine, client::Waiter, read::ReadJob};
+use crate::{StateMachine, client::Knock, read::ReadJob};
 use std::fmt;
 use tokio::sync::{mpsc, watch};
-use vsr_core::{ReplicaId, Request, ViewNumber};
-
-/// A request in a replica's mailbox, with the one who waits for it.
-pub(crate) struct Submission<R> {
-    pub(crate) request: Request,
-    pub(crate) waiter: Waiter<R>,
-}
+use vsr_core::{ReplicaId, ViewNumber};
 
 /// The way into one replica.
 pub(crate) struct Door<M: StateMachine> {
     pub(crate) id: ReplicaId,
     /// Nothing while the replica does not run.
-    pub(crate) lane: Option<mpsc::Sender<Submission<M::Reply>>>,
+    pub(crate) lane: Option<mpsc::Sender<Knock<M::Reply>>>,
     /// The same for reads.
     pub(crate) reads: Option<mpsc::Sender<ReadJob<M>>>,
     /// The latest view that the replica saw start, and its primary.
@@ -41,7 +35,7 @@ pub(crate) struct DoorKeeper<M: StateMachine> {
     doors: Doors<M>,
     index: usize,
     /// The lane behind the door, to know it by.
-    own: mpsc::WeakSender<Submission<M::Reply>>,
+    own: mpsc::WeakSender<Knock<M::Reply>>,
     started: Option<(ViewNumber, ReplicaId)>,
 }
 
@@ -50,7 +44,7 @@ impl<M: StateMachine> DoorKeeper<M> {
         doors: Doors<M>,
         index: usize,
         id: ReplicaId,
-        lane: mpsc::Sender<Submission<M::Reply>>,
+        lane: mpsc::Sender<Knock<M::Reply>>,
         reads: mpsc::Sender<ReadJob<M>>,
     ) -> Self {
         doors.send_modify(|doors| doors[index].id = id);
@@ -67,7 +61,7 @@ impl<M: StateMachine> DoorKeeper<M> {
         }
     }
 
-    fn set(&self, lane: Option<mpsc::Sender<Submission<M::Reply>>>, reads: Option<mpsc::Sender<ReadJob<M>>>) {
+    fn set(&self, lane: Option<mpsc::Sender<Knock<M::Reply>>>, reads: Option<mpsc::Sender<ReadJob<M>>>) {
         let mut old = None;
         self.doors.send_modify(|doors| {
             let door = &mut doors[self.index];

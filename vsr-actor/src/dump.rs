@@ -68,7 +68,7 @@ pub struct Depths {
     pub control: usize,
     /// Messages of other replicas.
     pub peers: usize,
-    /// Requests of clients.
+    /// Clients that have requests which were not taken yet.
     pub clients: usize,
     /// Reads beside the log.
     pub reads: usize,
@@ -109,7 +109,7 @@ impl<M: StateMachine> ReplicaTask<M> {
             members: self.members.clone(),
             protocol: self.core.status(),
             mailboxes: depths(&self.mailbox, self.host.as_ref()),
-            waiting_requests: self.waiters.requests().len(),
+            waiting_requests: self.waiters.len(),
             waiting_registrations: self.waiters.registrations().len(),
             waiting_reads: self.readers.len(),
             pending_writes: self.lanes.written.sequence - self.lanes.durable.min(self.lanes.written.sequence),

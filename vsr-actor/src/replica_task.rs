@@ -1,12 +1,14 @@
 //! One replica: wait, step, carry out. Nothing else happens here, and nothing here waits for a peer, a client or a disk.
 
 use crate::{
-    AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
-    Transport,
+    AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, ReplyTo, RequestError,
+    StateMachine, Transport,
+    answers::Due,
     background::Background,
+    client::{Claim, Knock, Taken},
     clock::Clock,
     control::{Control, Pause},
-    door::{DoorKeeper, Submission},
+    door::DoorKeeper,
     leaving::Leaving,
     machine::{Machine, called, caught, caught_future},
     observe::{Telemetry, commit_span},
@@ -15,23 +17,24 @@ use crate::{
     server::{Host, PeerState},
     status::{Health, Publisher},
     storage::Appended,
-    waiters::{Waiters, Waiting},
+    waiters::{Opened, Waiters, Waiting},
 };
-use std::{any::type_name, ops::Range, pin::Pin, sync::Arc};
+use std::{any::type_name, future::poll_fn, ops::Range, pin::Pin, sync::Arc, task::Poll};
 use tokio::{
     sync::mpsc,
     task::yield_now,
     time::{Instant, Sleep, sleep_until},
 };
 use vsr_core::{
-    Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, StatusName, Time, WriteId,
+    Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, Request, StatusName,
+    Time, WriteId,
 };
 
 /// The lanes into the task.
 pub(crate) struct Mailbox<M: StateMachine> {
     pub(crate) control: mpsc::Receiver<Control<M::Reply>>,
     pub(crate) peers: mpsc::Receiver<Message>,
-    pub(crate) clients: mpsc::Receiver<Submission<M::Reply>>,
+    pub(crate) clients: mpsc::Receiver<Knock<M::Reply>>,
     pub(crate) reads: mpsc::Receiver<ReadJob<M>>,
 }
 
@@ -72,7 +75,12 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
 pub(crate) struct Lanes<M: StateMachine> {
     control: Vec<Control<M::Reply>>,
     peers: Vec<Message>,
-    clients: Vec<Submission<M::Reply>>,
+    clients: Vec<Knock<M::Reply>>,
+    /// Those of one client, on their way to the protocol.
+    requests: Vec<Request>,
+    /// Replies of a run of operations, and whom each goes to.
+    pub(crate) due: Vec<Due<M::Reply>>,
+    pub(crate) callers: Vec<Option<ReplyTo<M::Reply>>>,
     reads: Vec<ReadJob<M>>,
     /// Of this turn: they see the state at its end.
     stale: Vec<ReadJob<M>>,
@@ -91,6 +99,9 @@ impl<M: StateMachine> Default for Lanes<M> {
             control: Vec::new(),
             peers: Vec::new(),
             clients: Vec::new(),
+            requests: Vec::new(),
+            due: Vec::new(),
+            callers: Vec::new(),
             reads: Vec::new(),
             stale: Vec::new(),
             timer: None,
@@ -188,12 +199,12 @@ impl<M: StateMachine> ReplicaTask<M> {
             () = self.background.done() => {}
             _ = self.mailbox.peers.recv_many(&mut lanes.peers, PEERS_MAX) => {}
             () = timer.as_mut() => {}
-            _ = self.mailbox.clients.recv_many(&mut lanes.clients, room.min(CLIENTS_MAX)), if room > 0 => {}
+            _ = self.mailbox.clients.recv_many(&mut lanes.clients, CLIENTS_MAX), if room > 0 => {}
             _ = self.mailbox.reads.recv_many(&mut lanes.reads, READS_MAX) => {}
             () = next(&mut self.host) => {}
         }
         if lanes.crowded {
-            yield_now().await;
+            let_others_go_first().await;
         }
     }
 
@@ -232,15 +243,9 @@ impl<M: StateMachine> ReplicaTask<M> {
         if self.core.deadline() <= now.monotonic {
             self.core.step(now, Input::Timer, &mut self.effects);
         }
-        let room = self.core.room();
-        top_up(&mut self.mailbox.clients, &mut self.lanes.clients, room.min(CLIENTS_MAX));
-        let mut clients = std::mem::take(&mut self.lanes.clients);
-        let taken = clients.len().min(room);
+        top_up(&mut self.mailbox.clients, &mut self.lanes.clients, CLIENTS_MAX);
+        let taken = self.take_requests(now)?;
         heard += taken;
-        for submission in clients.drain(..taken) {
-            self.take_request(now, submission)?;
-        }
-        self.lanes.clients = clients;
         heard += self.take_reads(now);
         self.lanes.crowded = heard > 1;
         let waiting = || self.mailbox.clients.len();
@@ -306,36 +311,84 @@ impl<M: StateMachine> ReplicaTask<M> {
         Ok(())
     }
 
-    fn take_request(&mut self, now: Now, submission: Submission<M::Reply>) -> Result<(), ReplicaError> {
-        let Submission { request, mut waiter } = submission;
-        match request.origin {
-            Origin::Register { client } => {
+    /// Takes requests from the clients that knock, as many as the protocol has room for. How many there were.
+    fn take_requests(&mut self, now: Now) -> Result<usize, ReplicaError> {
+        let mut knocks = std::mem::take(&mut self.lanes.clients);
+        let most = self.core.room().min(CLIENTS_MAX);
+        let (mut room, mut result) = (most, Ok(()));
+        knocks.retain_mut(|knock| {
+            if room == 0 || result.is_err() {
+                return true;
+            }
+            let mut requests = std::mem::take(&mut self.lanes.requests);
+            let Some(Taken { claim, more }) = knock.take(room, &mut requests) else { return false };
+            room -= requests.len();
+            result = self.hand_in(now, claim, &mut requests);
+            requests.clear();
+            self.lanes.requests = requests;
+            more
+        });
+        // Whoever could not be served whole is not the first next time.
+        if knocks.len() > 1 {
+            knocks.rotate_left(1);
+        }
+        self.lanes.clients = knocks;
+        result.map(|()| most - room)
+    }
+
+    /// Hands requests of one client to the protocol.
+    fn hand_in(
+        &mut self,
+        now: Now,
+        claim: Claim<M::Reply>,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), ReplicaError> {
+        match requests.first().map(|request| request.origin) {
+            Some(Origin::Register { client }) => {
+                let waiter = claim.waiter(0);
                 if !self.waiters.has_room(client) {
                     waiter.refuse(Refusal::Overloaded);
                     return Ok(());
                 }
-                waiter.take();
                 self.waiters.insert_registration(client, waiter);
             }
-            Origin::Request { session, request: number, checksum, .. } => {
-                waiter.take();
-                if self.telemetry.is_watched() {
+            Some(Origin::Request { session, .. }) => {
+                let mut claim = Some(claim);
+                match self.waiters.open(session, &mut claim) {
+                    Opened::Ready => {}
+                    Opened::Evicted(before, outdated, waiting) => {
+                        for waiting in waiting {
+                            let what = (before, waiting.request, waiting.since);
+                            self.telemetry.request_answered(&self.core, what, Some("Evicted"));
+                        }
+                        self.tell(outdated.evict())?;
+                    }
+                    Opened::Outdated => {
+                        let told = claim.map(|claim| claim.evict()).unwrap_or_default();
+                        return self.tell(told);
+                    }
+                    Opened::Unknown => {
+                        let numbers = requests.iter().filter_map(number);
+                        claim.iter().for_each(|claim| claim.lose(numbers.clone()));
+                        return Ok(());
+                    }
+                }
+            }
+            Some(Origin::Tick) | None => return Ok(()),
+        }
+        let watched = self.telemetry.is_watched();
+        for request in requests.drain(..) {
+            if let Origin::Request { session, request: number, checksum, .. } = request.origin {
+                self.waiters.insert(session, Waiting { request: number, checksum, since: now.monotonic });
+                if watched {
                     self.telemetry.request_started(&self.core, session, number);
                 }
                 if let Some(trace) = &request.trace {
                     self.telemetry.traced_request(&self.core, session, number, trace);
                 }
-                let waiting = Waiting { request: number, checksum, waiter, since: now.monotonic };
-                for outdated in self.waiters.insert(session, waiting) {
-                    let what = (session, outdated.request, outdated.since);
-                    self.telemetry.request_answered(&self.core, what, Some("Evicted"));
-                    let told = outdated.waiter.evict();
-                    self.tell(told)?;
-                }
             }
-            Origin::Tick => return Ok(()),
+            self.core.step(now, Input::Request(request), &mut self.effects);
         }
-        self.core.step(now, Input::Request(request), &mut self.effects);
         Ok(())
     }
 
@@ -452,6 +505,14 @@ impl<M: StateMachine> ReplicaTask<M> {
 
     /// Applies committed operations; each reply goes to the protocol and to whoever waits for it here.
     fn commit(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
+        let last = vsr_core::OpNumber(entry.first().0 + range.end as u64 - 1);
+        let applied = self.apply(entry, range);
+        // Also those before an operation that failed.
+        let delivered = if self.lanes.due.is_empty() { Ok(()) } else { self.deliver(last) };
+        applied.and(delivered)
+    }
+
+    fn apply(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
         let watched = self.telemetry.is_watched();
         for index in range {
             let op = vsr_core::OpNumber(entry.first().0 + index as u64);
@@ -483,9 +544,8 @@ impl<M: StateMachine> ReplicaTask<M> {
                 let what = (session, request, waiting.since);
                 self.telemetry.request_answered(&self.core, what, (!same).then_some("Conflict"));
             }
-            if let Some(to) = waiting.waiter.complete(op) {
-                self.reply(to, if same { Ok(reply) } else { Err(RequestError::Conflict) })?;
-            }
+            let reply = if same { Ok(reply) } else { Err(RequestError::Conflict) };
+            self.lanes.due.push(Due { session, request, reply });
         }
         Ok(())
     }
@@ -519,6 +579,28 @@ impl<M: StateMachine> ReplicaTask<M> {
         if status.status == StatusName::Normal {
             self.door.announce(status.view, status.primary);
         }
+    }
+}
+
+/// Goes to the end of the worker's queue: whoever is in it already may have something for this turn. Tokio's own yield comes back
+/// after its next look at timers and sockets, which may be sooner.
+async fn let_others_go_first() {
+    let mut gone = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gone, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The number of a session's request.
+fn number(request: &Request) -> Option<u64> {
+    match request.origin {
+        Origin::Request { request, .. } => Some(request.0),
+        Origin::Register { .. } | Origin::Tick => None,
     }
 }
 

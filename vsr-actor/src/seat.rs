@@ -3,9 +3,10 @@
 use crate::{
     Config, Dump, Health, LogStorage, Persisted, ReplicaError, Replies, StateMachine, Transport,
     background::Background,
+    client::Knock,
     clock::Clock,
     control::{Control, Done, Pause},
-    door::{DoorKeeper, Doors, Submission},
+    door::{DoorKeeper, Doors},
     dump::depths,
     machine::{Machine, called},
     observe::{Listeners, Telemetry},
@@ -30,7 +31,7 @@ pub(crate) struct Seat<M: StateMachine> {
     pub(crate) doors: Doors<M>,
     pub(crate) index: usize,
     /// The lanes behind the door, once it opens.
-    pub(crate) clients: mpsc::Sender<Submission<M::Reply>>,
+    pub(crate) clients: mpsc::Sender<Knock<M::Reply>>,
     pub(crate) reads: mpsc::Sender<ReadJob<M>>,
     pub(crate) listeners: Listeners,
     pub(crate) clock: Clock,

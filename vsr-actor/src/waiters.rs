@@ -1,6 +1,6 @@
 //! Who waits at this replica for which request.
 
-use crate::client::Waiter;
+use crate::client::{Claim, Waiter};
 use std::collections::{HashMap, VecDeque};
 use vsr_core::{ClientId, OpNumber, RequestNumber, SessionId, Time};
 
@@ -13,19 +13,48 @@ pub(crate) struct Waiters<R> {
 
 struct Slot<R> {
     session: OpNumber,
+    /// Whose session it is.
+    claim: Option<Claim<R>>,
     /// In order of their numbers; at most a window of them, as clients of this crate never have more under way in a session. They
     /// leave when they are answered or replaced. Those of a session whose eviction is not noticed here stay until a later session in
     /// this slot sends something: a client that still waits sends again before, and is told.
-    waiting: VecDeque<Waiting<R>>,
+    waiting: VecDeque<Waiting>,
 }
 
 /// One who waits.
-pub(crate) struct Waiting<R> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
     pub(crate) request: RequestNumber,
     pub(crate) checksum: u64,
-    pub(crate) waiter: Waiter<R>,
     /// When it came.
     pub(crate) since: Time,
+}
+
+/// What must be done before the requests of a session may wait here.
+pub(crate) enum Opened<R> {
+    /// Nothing.
+    Ready,
+    /// An earlier session had the slot: its eviction is committed, and these waited in it.
+    Evicted(SessionId, Claim<R>, VecDeque<Waiting>),
+    /// They may not: a later session has the slot, so it is this one that was evicted.
+    Outdated,
+    /// They may not: there is no such slot.
+    Unknown,
+}
+
+impl<R> Slot<R> {
+    fn lose(&mut self) {
+        if let Some(claim) = self.claim.as_ref().filter(|_| !self.waiting.is_empty()) {
+            claim.lose(self.waiting.drain(..).map(|waiting| waiting.request.0));
+        }
+    }
+}
+
+/// The replica has ended: the copies it had are gone.
+impl<R> Drop for Slot<R> {
+    fn drop(&mut self) {
+        self.lose();
+    }
 }
 
 impl<R> Waiters<R> {
@@ -50,40 +79,53 @@ impl<R> Waiters<R> {
         self.registrations.remove(&client)
     }
 
-    /// Returns those whose session is no more: one registered later has its slot, so its eviction is committed.
-    pub(crate) fn insert(&mut self, session: SessionId, waiting: Waiting<R>) -> Vec<Waiting<R>> {
+    /// Requests of a session are about to [wait](Self::insert) here. `claim` is left where it is not needed.
+    pub(crate) fn open(&mut self, session: SessionId, claim: &mut Option<Claim<R>>) -> Opened<R> {
         let index = session.slot as usize;
         if index >= self.sessions_max {
-            return Vec::new();
+            return Opened::Unknown;
         }
         if index >= self.slots.len() {
-            self.slots.resize_with(index + 1, || Slot { session: OpNumber(0), waiting: VecDeque::new() });
+            let empty = || Slot { session: OpNumber(0), claim: None, waiting: VecDeque::new() };
+            self.slots.resize_with(index + 1, empty);
         }
         let slot = &mut self.slots[index];
-        let mut outdated = Vec::new();
-        if slot.session != session.number {
-            if slot.session > session.number {
-                return vec![waiting];
-            }
-            slot.session = session.number;
-            outdated.extend(slot.waiting.drain(..));
+        if slot.session == session.number {
+            return Opened::Ready;
         }
-        if slot.waiting.back().is_none_or(|last| last.request < waiting.request) {
-            slot.waiting.push_back(waiting);
-            return outdated;
+        if slot.session > session.number {
+            return Opened::Outdated;
         }
-        match slot.waiting.binary_search_by_key(&waiting.request, |old| old.request) {
-            Ok(at) => slot.waiting[at] = waiting,
-            Err(at) => slot.waiting.insert(at, waiting),
+        let before = SessionId { number: std::mem::replace(&mut slot.session, session.number), ..session };
+        match std::mem::replace(&mut slot.claim, claim.take()) {
+            Some(outdated) => Opened::Evicted(before, outdated, std::mem::take(&mut slot.waiting)),
+            None => Opened::Ready,
         }
-        outdated
     }
 
-    /// The one who waits for a request, if there is one here.
-    pub(crate) fn take(&mut self, session: SessionId, request: RequestNumber) -> Option<Waiting<R>> {
-        let slot = self.slots.get_mut(session.slot as usize)?;
+    /// One more waits in a session that is [open](Self::open). Another copy of the same request is replaced.
+    pub(crate) fn insert(&mut self, session: SessionId, waiting: Waiting) {
+        let Some(slot) = self.slot(session) else { return };
+        if slot.waiting.back().is_none_or(|last| last.request < waiting.request) {
+            slot.waiting.push_back(waiting);
+            return;
+        }
+        match slot.waiting.binary_search_by_key(&waiting.request, |old| old.request) {
+            Ok(at) => {
+                slot.waiting[at] = waiting;
+                if let Some(claim) = &slot.claim {
+                    claim.lose([waiting.request.0].into_iter());
+                }
+            }
+            Err(at) => slot.waiting.insert(at, waiting),
+        }
+    }
+
+    /// The one who waits for a request, if there is one here. To be answered by the session's [`claim`](Self::claim).
+    pub(crate) fn take(&mut self, session: SessionId, request: RequestNumber) -> Option<Waiting> {
+        let slot = self.slot(session)?;
         let front = slot.waiting.front()?;
-        if slot.session != session.number || front.request > request {
+        if front.request > request {
             return None;
         }
         if front.request == request {
@@ -93,13 +135,26 @@ impl<R> Waiters<R> {
         slot.waiting.remove(at)
     }
 
+    /// Whose session it is, if any of its requests ever waited here.
+    pub(crate) fn claim(&self, session: SessionId) -> Option<&Claim<R>> {
+        let slot = self.slots.get(session.slot as usize)?;
+        slot.claim.as_ref().filter(|_| slot.session == session.number)
+    }
+
     /// Lets all waiters of a session go.
     pub(crate) fn forget(&mut self, session: SessionId) {
-        if let Some(slot) =
-            self.slots.get_mut(session.slot as usize).filter(|slot| slot.session == session.number)
-        {
-            slot.waiting.clear();
+        if let Some(slot) = self.slot(session) {
+            slot.lose();
         }
+    }
+
+    fn slot(&mut self, session: SessionId) -> Option<&mut Slot<R>> {
+        self.slots.get_mut(session.slot as usize).filter(|slot| slot.session == session.number)
+    }
+
+    /// How many wait for requests.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.iter().map(|slot| slot.waiting.len()).sum()
     }
 
     /// Everyone who waits for a request, by session.

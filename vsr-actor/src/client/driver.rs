@@ -4,12 +4,13 @@ use super::{
     PrimaryHint,
     queue::{Left, after},
     session::{Lane, Pumped, Session, Told},
+    waiter::Knock,
 };
 use crate::{
     ClientConfig, ReplyTo, StateMachine,
     backoff::Backoff,
     control::Control,
-    door::{DoorsView, Submission, latest},
+    door::{DoorsView, latest},
 };
 use std::{future::pending, sync::Arc, time::Duration};
 use tokio::{
@@ -142,7 +143,7 @@ impl<M: StateMachine> Driver<M> {
     /// Does what is due.
     fn attend(
         &mut self,
-        permit: Option<mpsc::OwnedPermit<Submission<M::Reply>>>,
+        permit: Option<mpsc::OwnedPermit<Knock<M::Reply>>>,
     ) -> (Pumped, Vec<Told<M::Reply>>) {
         let session = self.session.clone();
         let now = Instant::now();
@@ -329,7 +330,7 @@ async fn sleep(until: Option<Instant>) {
     }
 }
 
-async fn reserve<R>(lane: Option<Lane<R>>) -> Option<mpsc::OwnedPermit<Submission<R>>> {
+async fn reserve<R>(lane: Option<Lane<R>>) -> Option<mpsc::OwnedPermit<Knock<R>>> {
     match lane {
         Some(lane) => lane.reserve_owned().await.ok(),
         None => pending().await,

@@ -19,7 +19,7 @@ pub use ticket::Ticket;
 
 pub(crate) use driver::Preference;
 pub(crate) use session::Told;
-pub(crate) use waiter::Waiter;
+pub(crate) use waiter::{Claim, Knock, Taken, Waiter};
 
 use crate::{
     Config, Outcome, Payload, ReplyTo, RequestError, StateMachine, control::Control, door::DoorsView,

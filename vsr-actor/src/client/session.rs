@@ -4,9 +4,9 @@ use super::{
     RequestId,
     kept::Late,
     queue::{Excuse, Left, Queue},
-    waiter::Waiter,
+    waiter::Knock,
 };
-use crate::{Outcome, PrimaryHint, ReplyTo, RequestError, config::entropy, door::Submission};
+use crate::{Outcome, PrimaryHint, ReplyTo, RequestError, config::entropy};
 use bytes::Bytes;
 use std::{
     sync::{
@@ -25,7 +25,7 @@ use vsr_core::{
 
 /// An error, and who must hear of it.
 pub(crate) type Told<R> = (ReplyTo<R>, RequestError);
-pub(crate) type Lane<R> = mpsc::Sender<Submission<R>>;
+pub(crate) type Lane<R> = mpsc::Sender<Knock<R>>;
 
 /// What one client and its clones share.
 pub(crate) struct Session<R> {
@@ -53,6 +53,10 @@ pub(super) struct State<R> {
     /// How many requests at the front of the queue were handed to the home of now.
     sent: usize,
     lane: Option<Lane<R>>,
+    /// The home of now was told that there are requests, and has not taken all of them yet.
+    knocking: bool,
+    /// Counts homes: a knock at the door of an earlier one means nothing any more.
+    knock: u32,
     /// An answer came since the driver looked last.
     pub(super) progress: bool,
     /// When the driver looks again by itself; `None`: not before it is nudged.
@@ -63,11 +67,11 @@ pub(super) struct State<R> {
 /// What stopped the sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pumped {
-    /// Nothing: all is sent.
+    /// Nothing: the home will take all that is there.
     All,
     /// The home's mailbox is full.
     Full,
-    /// There is no home, or no session yet.
+    /// There is no home.
     Waiting,
 }
 
@@ -82,6 +86,8 @@ impl<R> Session<R> {
             queue: Queue::new(entropy(), window),
             sent: 0,
             lane: None,
+            knocking: false,
+            knock: 0,
             progress: false,
             wake_at: None,
             closed: false,
@@ -154,23 +160,33 @@ impl<R> Session<R> {
         self.seen.fetch_max(op.0, Ordering::AcqRel);
     }
 
-    /// The request was executed, at `op` or before.
-    pub(super) fn complete(&self, generation: u32, number: u64, op: OpNumber) -> Option<ReplyTo<R>> {
-        let (to, freed) = {
+    /// Requests were executed, at `op` or before: whom to tell of each.
+    pub(super) fn complete(
+        &self,
+        generation: u32,
+        numbers: impl Iterator<Item = u64>,
+        op: OpNumber,
+        callers: &mut Vec<Option<ReplyTo<R>>>,
+    ) {
+        let freed = {
             let mut state = self.state();
             if state.generation != generation {
-                return None;
+                return callers.extend(numbers.map(|_| None));
             }
             state.progress = true;
-            let (to, freed) = state.queue.answer(number);
+            let mut freed = 0;
+            for number in numbers {
+                let (caller, left) = state.queue.answer(number);
+                callers.push(caller);
+                freed += left;
+            }
             state.sent = state.sent.saturating_sub(freed);
-            (to, freed)
+            freed
         };
         self.saw(op);
         if freed > 0 {
             self.room.add_permits(freed);
         }
-        to
     }
 
     pub(super) fn refuse(&self, generation: u32, number: u64, refusal: Refusal) {
@@ -207,18 +223,39 @@ impl<R> Session<R> {
         left.told
     }
 
-    pub(super) fn lost(&self, generation: u32, number: u64, taken: bool) {
+    /// Copies are gone without an answer.
+    pub(super) fn lost(&self, generation: u32, numbers: impl Iterator<Item = u64>) {
         {
             let mut state = self.state();
             if state.generation != generation {
                 return;
             }
-            match (number, taken) {
-                // The next attempt registers again; at once would be for ever, if this copy was replaced by that attempt.
-                (0, _) => {}
-                (_, true) => state.queue.vanished(number),
-                (_, false) => state.queue.came_back(number, None),
+            // After a lost registration the next attempt registers again; at once would be for ever, if this copy was replaced by
+            // that attempt.
+            numbers.filter(|number| *number > 0).for_each(|number| state.queue.vanished(number));
+        }
+        self.nudge.notify_one();
+    }
+
+    /// Gives out what was not sent yet, up to `max` requests, to the one at whose door the `knock` was. In which generation, and
+    /// whether there is more.
+    pub(super) fn hand_out(&self, knock: u32, max: usize, into: &mut Vec<Request>) -> (u32, bool) {
+        let mut state = self.state();
+        if state.knock == knock {
+            state.hand_out(max, into);
+            state.knocking = state.has_unsent();
+        }
+        (state.generation, state.knock == knock && state.knocking)
+    }
+
+    /// A knock came to nothing.
+    pub(super) fn unheard(&self, knock: u32) {
+        {
+            let mut state = self.state();
+            if state.knock != knock {
+                return;
             }
+            state.knocking = false;
         }
         self.nudge.notify_one();
     }
@@ -269,60 +306,60 @@ impl<R> Session<R> {
 }
 
 impl<R> State<R> {
-    /// Sends what was not sent to the home of now, in order. The first message uses `permit`, if there is one.
+    /// Whether the home of now should be given something.
+    fn has_unsent(&self) -> bool {
+        match self.id {
+            None => !self.registering && !self.queue.is_empty(),
+            Some(_) => self.sent < self.queue.len(),
+        }
+    }
+
+    /// Tells the home of now that there is something for it, if there is. Uses `permit`, if there is one.
     pub(super) fn pump(
         &mut self,
         session: &Arc<Session<R>>,
-        mut permit: Option<mpsc::OwnedPermit<Submission<R>>>,
+        permit: Option<mpsc::OwnedPermit<Knock<R>>>,
     ) -> Pumped {
         let Some(lane) = &self.lane else { return Pumped::Waiting };
-        let mut send = |request, number, generation| {
-            let submission =
-                |request| Submission { request, waiter: Waiter::new(session, generation, number) };
-            // A place is reserved first: a waiter that came back from a full lane would be dropped under its session's lock.
-            match permit.take() {
-                Some(permit) => drop(permit.send(submission(request))),
-                None => match lane.try_reserve() {
-                    Ok(permit) => permit.send(submission(request)),
-                    Err(mpsc::error::TrySendError::Full(())) => return Err(Pumped::Full),
-                    Err(mpsc::error::TrySendError::Closed(())) => return Err(Pumped::Waiting),
-                },
-            }
-            Ok(())
-        };
+        if self.knocking || !self.has_unsent() {
+            return Pumped::All;
+        }
+        // A place is reserved first: a knock that came back from a full lane would be dropped under its session's lock.
+        let knock = || Knock::new(session, self.knock);
+        match permit {
+            Some(permit) => drop(permit.send(knock())),
+            None => match lane.try_reserve() {
+                Ok(permit) => permit.send(knock()),
+                Err(mpsc::error::TrySendError::Full(())) => return Pumped::Full,
+                Err(mpsc::error::TrySendError::Closed(())) => return Pumped::Waiting,
+            },
+        }
+        self.knocking = true;
+        Pumped::All
+    }
+
+    /// Gives out what was not sent, in order.
+    fn hand_out(&mut self, max: usize, into: &mut Vec<Request>) {
         let Some(id) = self.id else {
-            if self.registering || self.queue.is_empty() {
-                return Pumped::Waiting;
+            if self.has_unsent() && max > 0 {
+                self.registering = true;
+                into.push(Request::new(Origin::Register { client: self.client }, Bytes::new()));
             }
-            let request = Request::new(Origin::Register { client: self.client }, Bytes::new());
-            return match send(request, 0, self.generation) {
-                Ok(()) => {
-                    self.registering = true;
-                    Pumped::Waiting
-                }
-                Err(stopped) => stopped,
-            };
+            return;
         };
         let acked_below = RequestNumber(self.queue.base());
-        while self.sent < self.queue.len() {
-            let number = self.queue.base() + self.sent as u64;
-            let item = self.queue.at(self.sent);
+        let until = into.len() + max;
+        while self.sent < self.queue.len() && into.len() < until {
+            let request = RequestNumber(self.queue.base() + self.sent as u64);
+            self.sent += 1;
+            let item = self.queue.at(self.sent - 1);
             if !item.is_answered() {
-                let origin = Origin::Request {
-                    session: id,
-                    request: RequestNumber(number),
-                    acked_below,
-                    checksum: item.checksum(),
-                };
-                let request = Request { origin, operation: item.operation(), trace: item.trace() };
-                if let Err(stopped) = send(request, number, self.generation) {
-                    return stopped;
-                }
+                let checksum = item.checksum();
+                let origin = Origin::Request { session: id, request, acked_below, checksum };
+                into.push(Request { origin, operation: item.operation(), trace: item.trace() });
                 item.went_out();
             }
-            self.sent += 1;
         }
-        Pumped::All
     }
 
     /// Begins a new session with what nobody can have proposed in the old one. The rest leaves.
@@ -344,6 +381,8 @@ impl<R> State<R> {
     /// Sets where requests go from now on. Returns the old lane, to be dropped without the lock.
     #[must_use]
     pub(super) fn set_lane(&mut self, lane: Option<Lane<R>>) -> Option<Lane<R>> {
+        self.knock = self.knock.wrapping_add(1);
+        self.knocking = false;
         std::mem::replace(&mut self.lane, lane)
     }
 

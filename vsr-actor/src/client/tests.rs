@@ -4,9 +4,9 @@
 use super::{
     queue::after,
     session::{Pumped, Session},
-    waiter::Waiter,
+    waiter::{Knock, Taken, Waiter},
 };
-use crate::{ClientConfig, ReplyTo, RequestError, door::Submission, replies::Waiting};
+use crate::{ClientConfig, ReplyTo, RequestError, replies::Waiting};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -14,7 +14,7 @@ use tokio::{
 };
 use vsr_core::{OpNumber, Origin, SessionId};
 
-const WINDOW: usize = 4;
+const WINDOW: usize = 5;
 const BYTES_MAX: usize = 10;
 
 type Reply = oneshot::Receiver<Result<u64, RequestError>>;
@@ -22,7 +22,7 @@ type Reply = oneshot::Receiver<Result<u64, RequestError>>;
 /// A session that is open, and the mailbox of its home.
 struct Fixture {
     session: Arc<Session<u64>>,
-    mailbox: mpsc::Receiver<Submission<u64>>,
+    mailbox: mpsc::Receiver<Knock<u64>>,
 }
 
 impl Fixture {
@@ -51,9 +51,13 @@ impl Fixture {
             _ => 0,
         };
         let mut sent = Vec::new();
-        while let Ok(Submission { request, mut waiter }) = self.mailbox.try_recv() {
-            waiter.take();
-            sent.push((number(request.origin), waiter));
+        while let Ok(mut knock) = self.mailbox.try_recv() {
+            let mut requests = Vec::new();
+            let Some(Taken { claim, more: false }) = knock.take(16, &mut requests) else {
+                panic!("all of it")
+            };
+            let numbers = requests.iter().map(|request| number(request.origin));
+            sent.extend(numbers.map(|number| (number, claim.waiter(number))));
         }
         sent
     }
@@ -146,4 +150,44 @@ async fn a_client_knows_the_highest_op_of_its_replies() {
     one.complete(OpNumber(4)).expect("somebody waits").send(Ok(1));
     assert_eq!((first.await, second.await), (Ok(Ok(1)), Ok(Ok(2))));
     assert_eq!(fixture.session.seen(), OpNumber(9));
+}
+
+#[test]
+fn a_session_knocks_once_and_gives_out_what_there_is_room_for() {
+    let mut home = Fixture::new();
+    let _replies = [home.submit(1), home.submit(1), home.submit(1)];
+    home.register(1);
+    let state = || home.session.state();
+    assert_eq!(
+        (state().pump(&home.session, None), state().pump(&home.session, None)),
+        (Pumped::All, Pumped::All)
+    );
+    let mut knock = home.mailbox.try_recv().expect("it knocks");
+    assert!(home.mailbox.try_recv().is_err(), "once");
+    let mut requests = Vec::new();
+    assert!(knock.take(2, &mut requests).is_some_and(|taken| taken.more));
+    let _late = home.submit(1);
+    assert!(home.mailbox.try_recv().is_err(), "somebody is there already");
+    assert!(knock.take(2, &mut requests).is_some_and(|taken| !taken.more));
+    assert_eq!(requests.len(), 4);
+    assert!(knock.take(2, &mut requests).is_none(), "that was all");
+    drop(knock);
+    let _another = home.submit(1);
+    assert!(home.mailbox.try_recv().is_ok(), "so it knocks again");
+}
+
+#[test]
+fn a_knock_that_nobody_heard_is_repeated_and_one_at_an_old_door_means_nothing() {
+    let mut home = Fixture::new();
+    let _reply = home.submit(1);
+    drop(home.mailbox.try_recv().expect("it knocks"));
+    assert_eq!(home.session.state().pump(&home.session, None), Pumped::All);
+    let mut old = home.mailbox.try_recv().expect("it knocks again");
+    let (lane, mut moved) = mpsc::channel(16);
+    drop(home.session.state().set_lane(Some(lane)));
+    let mut requests = Vec::new();
+    assert!(old.take(16, &mut requests).is_some_and(|taken| !taken.more) && requests.is_empty());
+    assert_eq!(home.session.state().pump(&home.session, None), Pumped::All);
+    let mut knock = moved.try_recv().expect("it knocks at the new door");
+    assert!(knock.take(16, &mut requests).is_some() && requests.len() == 1);
 }

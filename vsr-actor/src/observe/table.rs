@@ -332,7 +332,7 @@ table! {
         /// All members are bound to the same membership: the group exists.
         Formed INFO "vsr.replica.formed"
             { } [formed_total(1)];
-        /// A turn took messages from the mailboxes; `requests_waiting` are left in that of the clients.
+        /// A turn took messages from the mailboxes; `requests_waiting` clients have more requests.
         MailboxTaken TRACE "vsr.replica.mailbox_taken"
             { messages: usize, requests: usize, reads: usize, requests_waiting: usize }
             [mailbox_messages_total((messages + requests + reads) as u64), requests_waiting(*requests_waiting as f64)];
