@@ -1,10 +1,6 @@
 //! Everything a replica can tell about itself, for tests and for people who look for a fault.
 
-use crate::{
-    ReplicaError, StateMachine,
-    replica_task::{Mailbox, ReplicaTask},
-    server::Host,
-};
+use crate::{ReplicaError, StateMachine, lanes::Mailbox, replica_task::ReplicaTask, server::Host};
 use serde::Serialize;
 use vsr_core::{ClusterId, GroupId, ReplicaId, Status};
 

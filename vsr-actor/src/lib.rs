@@ -11,6 +11,7 @@
 mod answers;
 mod background;
 mod backoff;
+mod bell;
 mod builder;
 mod callbacks;
 mod changes;
@@ -25,6 +26,7 @@ mod entrance;
 mod error;
 mod groups;
 mod handle;
+mod lanes;
 mod leaving;
 pub mod linearizability;
 mod machine;

@@ -1,49 +1,28 @@
 //! One replica: wait, step, carry out. Nothing else happens here, and nothing here waits for a peer, a client or a disk.
 
 use crate::{
-    AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, ReplyTo, RequestError,
-    StateMachine, Transport,
+    AlreadyRunning, Config, LogStorage, Persisted, ReplicaError, Replies, RequestError, StateMachine,
+    Transport,
     answers::Due,
     background::Background,
-    client::{Claim, Knock, Taken},
+    client::{Claim, Taken},
     clock::Clock,
     control::{Control, Pause},
     door::DoorKeeper,
-    leaving::Leaving,
+    lanes::{CLIENTS_MAX, CONTROL_MAX, Lanes, Mailbox, PEERS_MAX, READS_MAX, top_up},
     machine::{Machine, called, caught, caught_future},
     observe::{Telemetry, commit_span},
-    read::{ReadJob, Readers},
-    seat::next,
+    read::Readers,
     server::{Host, PeerState},
     status::{Health, Publisher},
     storage::Appended,
     waiters::{Opened, Waiters, Waiting},
 };
-use std::{any::type_name, future::poll_fn, ops::Range, pin::Pin, sync::Arc, task::Poll};
-use tokio::{
-    sync::mpsc,
-    task::yield_now,
-    time::{Instant, Sleep, sleep_until},
-};
+use std::{any::type_name, ops::Range, sync::Arc};
 use vsr_core::{
     Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, Request, StatusName,
-    Time, WriteId,
+    WriteId,
 };
-
-/// The lanes into the task.
-pub(crate) struct Mailbox<M: StateMachine> {
-    pub(crate) control: mpsc::Receiver<Control<M::Reply>>,
-    pub(crate) peers: mpsc::Receiver<Message>,
-    pub(crate) clients: mpsc::Receiver<Knock<M::Reply>>,
-    pub(crate) reads: mpsc::Receiver<ReadJob<M>>,
-}
-
-/// Most that is taken from a lane in one turn. The lanes' capacities bound the memory; this bounds the time until the next look at
-/// the lanes above.
-const CONTROL_MAX: usize = 16;
-const PEERS_MAX: usize = 256;
-const CLIENTS_MAX: usize = 1024;
-const READS_MAX: usize = 1024;
 
 pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) core: Replica,
@@ -69,48 +48,6 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) effects: Vec<Effect>,
     /// What carrying out effects led to.
     pub(crate) follow_ups: Vec<Input>,
-}
-
-/// What was taken from the lanes and waits for its step, and how the task waits for more.
-pub(crate) struct Lanes<M: StateMachine> {
-    control: Vec<Control<M::Reply>>,
-    peers: Vec<Message>,
-    clients: Vec<Knock<M::Reply>>,
-    /// Those of one client, on their way to the protocol.
-    requests: Vec<Request>,
-    /// Replies of a run of operations, and whom each goes to.
-    pub(crate) due: Vec<Due<M::Reply>>,
-    pub(crate) callers: Vec<Option<ReplyTo<M::Reply>>>,
-    reads: Vec<ReadJob<M>>,
-    /// Of this turn: they see the state at its end.
-    stale: Vec<ReadJob<M>>,
-    timer: Option<(Time, Pin<Box<Sleep>>)>,
-    /// The last turn had more than one message: others are likely to be on their way.
-    crowded: bool,
-    /// The latest write that was handed to the storage, and the latest one the protocol knows to be durable.
-    pub(crate) written: WriteId,
-    pub(crate) durable: u64,
-    pub(crate) leaving: Option<Leaving>,
-}
-
-impl<M: StateMachine> Default for Lanes<M> {
-    fn default() -> Self {
-        Self {
-            control: Vec::new(),
-            peers: Vec::new(),
-            clients: Vec::new(),
-            requests: Vec::new(),
-            due: Vec::new(),
-            callers: Vec::new(),
-            reads: Vec::new(),
-            stale: Vec::new(),
-            timer: None,
-            crowded: false,
-            written: WriteId::default(),
-            durable: 0,
-            leaving: None,
-        }
-    }
 }
 
 /// A replica about to run. Its fields are dropped in this order, also if it never gets to run.
@@ -169,54 +106,11 @@ impl<M: StateMachine> ReplicaTask<M> {
         caught(|| code(self)).unwrap_or_else(|reason| Err(ReplicaError::Bug { reason }))
     }
 
-    /// Waits until there is something to do. Cancel-safe: what was taken from a lane stays in its buffer.
-    async fn wait(&mut self) {
-        let deadline = self.next_deadline();
-        let lanes = &mut self.lanes;
-        let room = self.core.room();
-        let due = deadline <= self.clock.now().monotonic;
-        if due || (!lanes.clients.is_empty() && room > 0) {
-            // There is work already; everybody else gets a chance in between.
-            yield_now().await;
-            return;
-        }
-        // Armed again only if it would be late: one that is early costs a turn, each arming costs more.
-        if lanes.timer.as_ref().is_none_or(|(armed, sleep)| deadline < *armed || sleep.is_elapsed()) {
-            let at: Instant = self.clock.instant(deadline);
-            match &mut lanes.timer {
-                Some((armed, sleep)) => {
-                    *armed = deadline;
-                    sleep.as_mut().reset(at);
-                }
-                None => lanes.timer = Some((deadline, Box::pin(sleep_until(at)))),
-            }
-        }
-        let (_, timer) = lanes.timer.as_mut().expect("armed above");
-        tokio::select! {
-            biased;
-            _ = self.mailbox.control.recv_many(&mut lanes.control, CONTROL_MAX) => {}
-            () = self.persisted.changed() => {}
-            () = self.background.done() => {}
-            _ = self.mailbox.peers.recv_many(&mut lanes.peers, PEERS_MAX) => {}
-            () = timer.as_mut() => {}
-            _ = self.mailbox.clients.recv_many(&mut lanes.clients, CLIENTS_MAX), if room > 0 => {}
-            _ = self.mailbox.reads.recv_many(&mut lanes.reads, READS_MAX) => {}
-            () = next(&mut self.host) => {}
-        }
-        if lanes.crowded {
-            let_others_go_first().await;
-        }
-    }
-
-    fn next_deadline(&self) -> Time {
-        let leaving = self.lanes.leaving.as_ref().map(|leaving| leaving.until);
-        let callbacks = self.host.as_ref().and_then(Host::deadline);
-        [leaving, callbacks].into_iter().flatten().fold(self.core.deadline(), Time::min)
-    }
-
     /// Takes what is in the lanes, in the order of their importance, and does what follows from it. False: the replica has ended.
     fn turn(&mut self) -> Result<bool, ReplicaError> {
         let now = self.clock.now();
+        self.lanes.now = now.monotonic;
+        self.core.set_observed(self.telemetry.is_heard());
         top_up(&mut self.mailbox.control, &mut self.lanes.control, CONTROL_MAX);
         top_up(&mut self.mailbox.peers, &mut self.lanes.peers, PEERS_MAX);
         for control in std::mem::take(&mut self.lanes.control) {
@@ -247,7 +141,9 @@ impl<M: StateMachine> ReplicaTask<M> {
         let taken = self.take_requests(now)?;
         heard += taken;
         heard += self.take_reads(now);
-        self.lanes.crowded = heard > 1;
+        if taken > 0 {
+            self.lanes.crowded = taken > 1;
+        }
         let waiting = || self.mailbox.clients.len();
         self.telemetry.mailbox_taken(&self.core, messages, taken, heard - messages - taken, waiting);
         let go_on = self.settle(now)?;
@@ -582,34 +478,10 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 }
 
-/// Goes to the end of the worker's queue: whoever is in it already may have something for this turn. Tokio's own yield comes back
-/// after its next look at timers and sockets, which may be sooner.
-async fn let_others_go_first() {
-    let mut gone = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut gone, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// The number of a session's request.
 fn number(request: &Request) -> Option<u64> {
     match request.origin {
         Origin::Request { request, .. } => Some(request.0),
         Origin::Register { .. } | Origin::Tick => None,
-    }
-}
-
-/// Adds to `taken` what is in the lane, up to `max` in all.
-fn top_up<T>(lane: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, max: usize) {
-    while taken.len() < max {
-        match lane.try_recv() {
-            Ok(message) => taken.push(message),
-            Err(_) => return,
-        }
     }
 }

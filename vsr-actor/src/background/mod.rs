@@ -29,6 +29,11 @@ pub(crate) struct Background {
 }
 
 impl Background {
+    /// Whether anything is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.snapshots.is_writing() || self.staging.is_busy() || self.pieces.is_busy()
+    }
+
     /// Waits until one of them has got something done. Cancel-safe.
     pub(crate) async fn done(&mut self) {
         let Self { snapshots, staging, pieces } = self;

@@ -31,6 +31,10 @@ impl Pieces {
         });
     }
 
+    pub(super) fn is_busy(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
     pub(super) async fn done(&mut self) {
         if self.arrived.is_some() {
             return;

@@ -45,6 +45,10 @@ impl Staging {
         drop(Job::start(move || drop(before)));
     }
 
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Working(..))
+    }
+
     pub(super) async fn done(&mut self) {
         match self {
             Self::Working(_, job) => job.done().await,

@@ -121,6 +121,10 @@ impl Observers {
         Self { attached, want_all, panicked: None }
     }
 
+    pub(super) fn are_there(&self) -> bool {
+        !self.attached.is_empty()
+    }
+
     pub(super) fn want_all(&self) -> bool {
         self.want_all
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{ReplicaError, clock::Clock, storage::News};
 use std::time::Duration;
-use tracing::{Level, Span};
+use tracing::{Level, Span, level_filters::LevelFilter};
 use vsr_core::{
     BlobError, Body, GroupId, Message, OpNumber, Replica, ReplicaId, RequestNumber, SessionId, Status,
     StatusName, Time, TraceContext, ViewNumber,
@@ -85,6 +85,13 @@ impl Telemetry {
     fn tell_last(&mut self, event: &Event<'_>) {
         let status = self.status;
         self.tell(Source::Last(&status), event);
+    }
+
+    /// Whether anybody hears of what happens in every step of the protocol.
+    pub(crate) fn is_heard(&self) -> bool {
+        let anybody =
+            self.metered || self.observers.are_there() || LevelFilter::current() >= LevelFilter::DEBUG;
+        anybody && !self.off
     }
 
     /// Whether anybody hears of single operations and requests: asked before anything is done for them.

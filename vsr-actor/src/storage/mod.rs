@@ -17,7 +17,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::OwnedNotified};
 use vsr_core::{Restored, Write, WriteId};
 
 /// The log, the record and the snapshot of one replica.
@@ -152,7 +152,7 @@ struct Watermark {
     error: OnceLock<StorageError>,
     /// What an observer hears of, and nobody else.
     news: Mutex<News>,
-    notify: Notify,
+    notify: Arc<Notify>,
 }
 
 /// What happened in a storage since the replica last looked.
@@ -236,6 +236,11 @@ impl Persisted {
     #[must_use]
     pub fn error(&self) -> Option<&StorageError> {
         self.0.error.get()
+    }
+
+    /// The same as [`changed`](Self::changed), to be kept and polled again and again.
+    pub(crate) fn next_change(&self) -> OwnedNotified {
+        self.0.notify.clone().notified_owned()
     }
 
     /// Waits until something was told since the last time, for whoever tests a storage. Cancel-safe.

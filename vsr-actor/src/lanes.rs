@@ -1,0 +1,180 @@
+//! What comes into a replica's task, and how the task waits for it.
+
+use crate::{
+    Persisted, ReplyTo, StateMachine, answers::Due, bell::Bell, client::Knock, control::Control,
+    leaving::Leaving, read::ReadJob, replica_task::ReplicaTask, seat::next, server::Host,
+};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+use tokio::{
+    sync::{futures::OwnedNotified, mpsc},
+    task::yield_now,
+    time::{Instant, Sleep, sleep_until},
+};
+use vsr_core::{Message, Request, Time, WriteId};
+
+/// The lanes into the task.
+pub(crate) struct Mailbox<M: StateMachine> {
+    pub(crate) control: mpsc::Receiver<Control<M::Reply>>,
+    pub(crate) peers: mpsc::Receiver<Message>,
+    pub(crate) clients: mpsc::Receiver<Knock<M::Reply>>,
+    pub(crate) reads: mpsc::Receiver<ReadJob<M>>,
+}
+
+/// Most that is taken from a lane in one turn. The lanes' capacities bound the memory; this bounds the time until the next look at
+/// the lanes above.
+pub(crate) const CONTROL_MAX: usize = 16;
+pub(crate) const PEERS_MAX: usize = 256;
+pub(crate) const CLIENTS_MAX: usize = 1024;
+pub(crate) const READS_MAX: usize = 1024;
+
+/// What was taken from the lanes and waits for its step, and how the task waits for more.
+pub(crate) struct Lanes<M: StateMachine> {
+    pub(crate) control: Vec<Control<M::Reply>>,
+    pub(crate) peers: Vec<Message>,
+    pub(crate) clients: Vec<Knock<M::Reply>>,
+    /// Those of one client, on their way to the protocol.
+    pub(crate) requests: Vec<Request>,
+    /// Replies of a run of operations, and whom each goes to.
+    pub(crate) due: Vec<Due<M::Reply>>,
+    pub(crate) callers: Vec<Option<ReplyTo<M::Reply>>>,
+    pub(crate) reads: Vec<ReadJob<M>>,
+    /// Of this turn: they see the state at its end.
+    pub(crate) stale: Vec<ReadJob<M>>,
+    timer: Option<(Time, Pin<Box<Sleep>>)>,
+    /// When the last turn began.
+    pub(crate) now: Time,
+    /// Wakes the task for what seldom comes.
+    bell: Option<Arc<Bell>>,
+    /// The storage's next word.
+    storage: Pin<Box<OwnedNotified>>,
+    /// The last turn that took requests took more than one: others are likely to be on their way.
+    pub(crate) crowded: bool,
+    /// The latest write that was handed to the storage, and the latest one the protocol knows to be durable.
+    pub(crate) written: WriteId,
+    pub(crate) durable: u64,
+    pub(crate) leaving: Option<Leaving>,
+}
+
+impl<M: StateMachine> Lanes<M> {
+    pub(crate) fn new(persisted: &Persisted) -> Self {
+        Self {
+            control: Vec::new(),
+            peers: Vec::new(),
+            clients: Vec::new(),
+            requests: Vec::new(),
+            due: Vec::new(),
+            callers: Vec::new(),
+            reads: Vec::new(),
+            stale: Vec::new(),
+            timer: None,
+            now: Time(0),
+            bell: None,
+            storage: Box::pin(persisted.next_change()),
+            crowded: false,
+            written: WriteId::default(),
+            durable: 0,
+            leaving: None,
+        }
+    }
+}
+
+impl<M: StateMachine> ReplicaTask<M> {
+    /// Waits until there is something to do. Cancel-safe: what was taken from a lane stays in its buffer.
+    pub(crate) async fn wait(&mut self) {
+        let deadline = self.next_deadline();
+        let room = self.core.room();
+        let lanes = &mut self.lanes;
+        if deadline <= lanes.now || (!lanes.clients.is_empty() && room > 0) {
+            // There is work already; everybody else gets a chance in between.
+            yield_now().await;
+            return;
+        }
+        // Armed again only if it would be late: one that is early costs a turn, each arming costs more.
+        if lanes.timer.as_ref().is_none_or(|(armed, sleep)| deadline < *armed || sleep.is_elapsed()) {
+            let at: Instant = self.clock.instant(deadline);
+            match &mut lanes.timer {
+                Some((armed, sleep)) => {
+                    *armed = deadline;
+                    sleep.as_mut().reset(at);
+                }
+                None => lanes.timer = Some((deadline, Box::pin(sleep_until(at)))),
+            }
+            if let Some(bell) = &lanes.bell {
+                bell.ring_later();
+            }
+        }
+        poll_fn(|context| self.poll_lanes(context, room)).await;
+        if self.lanes.crowded {
+            let_others_go_first().await;
+        }
+    }
+
+    fn next_deadline(&self) -> Time {
+        let leaving = self.lanes.leaving.as_ref().map(|leaving| leaving.until);
+        let callbacks = self.host.as_ref().and_then(Host::deadline);
+        [leaving, callbacks].into_iter().flatten().fold(self.core.deadline(), Time::min)
+    }
+
+    /// Only what comes with every operation is asked each time.
+    fn poll_lanes(&mut self, context: &mut Context<'_>, room: usize) -> Poll<()> {
+        let bell = Bell::of(&mut self.lanes.bell, context).clone();
+        if (bell.has_rung() || self.background.is_busy() || self.host.is_some())
+            && self.poll_seldom(&mut Context::from_waker(&Waker::from(bell.clone()))).is_ready()
+        {
+            // Perhaps it is not the only one.
+            bell.ring_later();
+            return Poll::Ready(());
+        }
+        let Self { mailbox, lanes, .. } = self;
+        if mailbox.peers.poll_recv_many(context, &mut lanes.peers, PEERS_MAX).is_ready()
+            || (room > 0
+                && mailbox.clients.poll_recv_many(context, &mut lanes.clients, CLIENTS_MAX).is_ready())
+        {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    fn poll_seldom(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Self { mailbox, lanes, persisted, background, host, .. } = self;
+        let mut ready = mailbox.control.poll_recv_many(context, &mut lanes.control, CONTROL_MAX).is_ready();
+        if lanes.storage.as_mut().poll(context).is_ready() {
+            lanes.storage = Box::pin(persisted.next_change());
+            ready = true;
+        }
+        ready |= pin!(background.done()).poll(context).is_ready();
+        ready |= lanes.timer.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(context).is_ready());
+        ready |= mailbox.reads.poll_recv_many(context, &mut lanes.reads, READS_MAX).is_ready();
+        ready |= pin!(next(host)).poll(context).is_ready();
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// Goes to the end of the worker's queue: whoever is in it already may have something for this turn. Tokio's own yield comes back
+/// after its next look at timers and sockets, which may be sooner.
+async fn let_others_go_first() {
+    let mut gone = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gone, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Adds to `taken` what is in the lane, up to `max` in all.
+pub(crate) fn top_up<T>(lane: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, max: usize) {
+    while taken.len() < max {
+        match lane.try_recv() {
+            Ok(message) => taken.push(message),
+            Err(_) => return,
+        }
+    }
+}
