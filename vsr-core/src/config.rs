@@ -172,7 +172,7 @@ impl Default for Limits {
             forward_bytes_max: 8 << 20,
             reads_max: 16_384,
             turn_ops_max: 4096,
-            snapshot_interval_ops: 32_768,
+            snapshot_interval_ops: 131_072,
             snapshot_interval_bytes: 64 << 20,
             log_keep_ops: 16_384,
             log_keep_bytes: 32 << 20,

@@ -167,12 +167,20 @@ impl<M: StateMachine> Client<M> {
     /// See [`RequestError`]; [`outcome`](RequestError::outcome) says whether the operation may have been executed.
     pub async fn request(&self, operation: M::Operation) -> Result<M::Reply, RequestError> {
         let span = RequestSpan::new(self.trace.as_ref());
+        if span.is_disabled() {
+            return self.ask(operation, span.trace).await;
+        }
         let trace = span.trace.clone();
-        let work = async {
-            let (reply, _) = self.enter(operation, trace).await?;
-            reply.await.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
-        };
-        span.around(work).await
+        span.around(self.ask(operation, trace)).await
+    }
+
+    async fn ask(
+        &self,
+        operation: M::Operation,
+        trace: Option<Arc<TraceContext>>,
+    ) -> Result<M::Reply, RequestError> {
+        let (reply, _) = self.enter(operation, trace).await?;
+        reply.await.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
     }
 
     /// Submits an operation, as soon as the window has room, and returns without waiting for the reply. Several submissions of one

@@ -32,6 +32,11 @@ impl RequestSpan {
         Self { span, trace }
     }
 
+    /// Whether nobody listens.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.span.is_disabled()
+    }
+
     /// What happens for the request happens in its span.
     pub(crate) fn around<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         work.instrument(self.span)

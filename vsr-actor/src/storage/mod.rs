@@ -13,7 +13,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -152,6 +152,8 @@ struct Watermark {
     error: OnceLock<StorageError>,
     /// What an observer hears of, and nobody else.
     news: Mutex<News>,
+    /// Whether there is any: asked in each turn.
+    has_news: AtomicBool,
     notify: Arc<Notify>,
 }
 
@@ -205,7 +207,9 @@ impl Persisted {
 
     fn news(&self) -> MutexGuard<'_, News> {
         // Every change under it is a single assignment.
-        self.0.news.lock().unwrap_or_else(PoisonError::into_inner)
+        let news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.has_news.store(true, Ordering::Release);
+        news
     }
 
     /// A pending write failed: the replica stops. Only the first error counts.
@@ -214,11 +218,15 @@ impl Persisted {
         self.0.notify.notify_one();
     }
 
-    /// What is new since the last time.
-    pub(crate) fn take_news(&self) -> News {
+    /// What is new since the last time, if anything is.
+    pub(crate) fn take_news(&self) -> Option<News> {
+        if !self.0.has_news.load(Ordering::Acquire) {
+            return None;
+        }
         let mut news = self.news();
+        self.0.has_news.store(false, Ordering::Release);
         let stalled = news.stalled.clone();
-        std::mem::replace(&mut *news, News { stalled, ..News::default() })
+        Some(std::mem::replace(&mut *news, News { stalled, ..News::default() }))
     }
 
     /// Why the storage waits, if it does.

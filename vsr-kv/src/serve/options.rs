@@ -43,7 +43,7 @@ pub struct Flags {
     /// memory). Default: sync.
     #[arg(long, value_name = "MODE")]
     pub durability: Option<StoredWhen>,
-    /// After how many operations a snapshot is taken. Fewer: a start reads less; more: the disk writes less. Default: 32768.
+    /// After how many operations a snapshot is taken. Fewer: a start reads less; more: the disk writes less. Default: 131072.
     #[arg(long, value_name = "N")]
     pub snapshot_interval: Option<u64>,
     /// How many threads serve clients and the other replicas; the log has one of its own. With one an operation costs the least. More

@@ -112,11 +112,11 @@ fn tell_all(telemetry: &mut Telemetry, core: &Replica) {
     persisted.note("a bit had turned");
     let stall = |telemetry: &mut Telemetry| {
         persisted.stalled(StorageError::new("no room"));
-        telemetry.storage(core, &persisted.take_news());
+        telemetry.storage(core, &persisted.take_news().unwrap_or_default());
     };
     stall(telemetry);
     persisted.advance(WriteId { boot: 1, sequence: 1 });
-    telemetry.storage(core, &persisted.take_news());
+    telemetry.storage(core, &persisted.take_news().unwrap_or_default());
     stall(telemetry);
     let what = (SessionId { slot: 0, number: OpNumber(3) }, RequestNumber(5), core.deadline());
     telemetry.request_started(core, what.0, what.1);
