@@ -30,6 +30,11 @@ impl Bell {
         self.rang.load(Ordering::Relaxed) && self.rang.swap(false, Ordering::AcqRel)
     }
 
+    /// The same, without forgetting it.
+    pub(crate) fn may_have_rung(&self) -> bool {
+        self.rang.load(Ordering::Acquire)
+    }
+
     /// Ask everybody the next time.
     pub(crate) fn ring_later(&self) {
         self.rang.store(true, Ordering::Release);

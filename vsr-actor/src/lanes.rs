@@ -27,10 +27,10 @@ pub(crate) struct Mailbox<M: StateMachine> {
 
 /// Most that is taken from a lane in one turn. The lanes' capacities bound the memory; this bounds the time until the next look at
 /// the lanes above.
-pub(crate) const CONTROL_MAX: usize = 16;
-pub(crate) const PEERS_MAX: usize = 256;
+const CONTROL_MAX: usize = 16;
+const PEERS_MAX: usize = 256;
 pub(crate) const CLIENTS_MAX: usize = 1024;
-pub(crate) const READS_MAX: usize = 1024;
+const READS_MAX: usize = 1024;
 
 /// What was taken from the lanes and waits for its step, and how the task waits for more.
 pub(crate) struct Lanes<M: StateMachine> {
@@ -120,6 +120,17 @@ impl<M: StateMachine> ReplicaTask<M> {
         [leaving, callbacks].into_iter().flatten().fold(self.core.deadline(), Time::min)
     }
 
+    /// Adds what has come since, where anything may have.
+    pub(crate) fn top_up(&mut self) {
+        let Self { mailbox, lanes, .. } = self;
+        if lanes.bell.as_ref().is_none_or(|bell| bell.may_have_rung()) {
+            top_up(&mut mailbox.control, &mut lanes.control, CONTROL_MAX);
+            top_up(&mut mailbox.reads, &mut lanes.reads, READS_MAX);
+        }
+        top_up(&mut mailbox.peers, &mut lanes.peers, PEERS_MAX);
+        top_up(&mut mailbox.clients, &mut lanes.clients, CLIENTS_MAX);
+    }
+
     /// Only what comes with every operation is asked each time.
     fn poll_lanes(&mut self, context: &mut Context<'_>, room: usize) -> Poll<()> {
         let bell = Bell::of(&mut self.lanes.bell, context).clone();
@@ -170,7 +181,7 @@ async fn let_others_go_first() {
 }
 
 /// Adds to `taken` what is in the lane, up to `max` in all.
-pub(crate) fn top_up<T>(lane: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, max: usize) {
+fn top_up<T>(lane: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, max: usize) {
     while taken.len() < max {
         match lane.try_recv() {
             Ok(message) => taken.push(message),

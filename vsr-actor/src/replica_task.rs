@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     control::{Control, Pause},
     door::DoorKeeper,
-    lanes::{CLIENTS_MAX, CONTROL_MAX, Lanes, Mailbox, PEERS_MAX, READS_MAX, top_up},
+    lanes::{CLIENTS_MAX, Lanes, Mailbox},
     machine::{Machine, called, caught, caught_future},
     observe::{Telemetry, commit_span},
     read::Readers,
@@ -111,8 +111,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         let now = self.clock.now();
         self.lanes.now = now.monotonic;
         self.core.set_observed(self.telemetry.is_heard());
-        top_up(&mut self.mailbox.control, &mut self.lanes.control, CONTROL_MAX);
-        top_up(&mut self.mailbox.peers, &mut self.lanes.peers, PEERS_MAX);
+        self.top_up();
         for control in std::mem::take(&mut self.lanes.control) {
             match control {
                 Control::Shutdown { hand_over } => self.leave(now, hand_over),
@@ -137,7 +136,6 @@ impl<M: StateMachine> ReplicaTask<M> {
         if self.core.deadline() <= now.monotonic {
             self.core.step(now, Input::Timer, &mut self.effects);
         }
-        top_up(&mut self.mailbox.clients, &mut self.lanes.clients, CLIENTS_MAX);
         let taken = self.take_requests(now)?;
         heard += taken;
         heard += self.take_reads(now);
@@ -295,7 +293,6 @@ impl<M: StateMachine> ReplicaTask<M> {
 
     /// Hands reads to the protocol, behind the requests of the turn. How many there were.
     fn take_reads(&mut self, now: Now) -> usize {
-        top_up(&mut self.mailbox.reads, &mut self.lanes.reads, READS_MAX);
         let mut reads = std::mem::take(&mut self.lanes.reads);
         let count = reads.len();
         for job in reads.drain(..) {

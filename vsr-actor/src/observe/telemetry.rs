@@ -134,6 +134,9 @@ impl Telemetry {
             self.meters.status.take(status_name(status.status), 1.0);
         }
         self.status = *status;
+        if !self.metered {
+            return;
+        }
         let meters = &self.meters;
         meters.view.take(status.view.0 as f64);
         meters.is_primary.take(f64::from(u8::from(status.is_primary && status.status == StatusName::Normal)));
