@@ -128,10 +128,10 @@ impl<M: StateMachine> ReplicaTask<M> {
         let mut peers = std::mem::take(&mut self.lanes.peers);
         let messages = peers.len();
         let mut heard = messages;
-        for message in peers.drain(..) {
-            self.telemetry.message(&self.core, &message);
-            self.core.step(now, Input::Message(message), &mut self.effects);
+        for message in &peers {
+            self.telemetry.message(&self.core, message);
         }
+        self.core.step_all(now, peers.drain(..).map(Input::Message), &mut self.effects);
         self.lanes.peers = peers;
         if self.core.deadline() <= now.monotonic {
             self.core.step(now, Input::Timer, &mut self.effects);
@@ -276,18 +276,17 @@ impl<M: StateMachine> ReplicaTask<M> {
             Some(Origin::Tick) | None => return Ok(()),
         }
         let watched = self.telemetry.is_watched();
-        for request in requests.drain(..) {
-            if let Origin::Request { session, request: number, checksum, .. } = request.origin {
-                self.waiters.insert(session, Waiting { request: number, checksum, since: now.monotonic });
-                if watched {
-                    self.telemetry.request_started(&self.core, session, number);
-                }
-                if let Some(trace) = &request.trace {
-                    self.telemetry.traced_request(&self.core, session, number, trace);
-                }
+        for request in requests.iter() {
+            let Origin::Request { session, request: number, checksum, .. } = request.origin else { continue };
+            self.waiters.insert(session, Waiting { request: number, checksum, since: now.monotonic });
+            if watched {
+                self.telemetry.request_started(&self.core, session, number);
             }
-            self.core.step(now, Input::Request(request), &mut self.effects);
+            if let Some(trace) = &request.trace {
+                self.telemetry.traced_request(&self.core, session, number, trace);
+            }
         }
+        self.core.step_all(now, requests.drain(..).map(Input::Request), &mut self.effects);
         Ok(())
     }
 

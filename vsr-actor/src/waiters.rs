@@ -97,8 +97,10 @@ impl<R> Waiters<R> {
             return Opened::Outdated;
         }
         let before = SessionId { number: std::mem::replace(&mut slot.session, session.number), ..session };
-        match std::mem::replace(&mut slot.claim, claim.take()) {
-            Some(outdated) => Opened::Evicted(before, outdated, std::mem::take(&mut slot.waiting)),
+        let outdated = std::mem::replace(&mut slot.claim, claim.take()).filter(|_| !slot.waiting.is_empty());
+        match outdated {
+            Some(claim) => Opened::Evicted(before, claim, std::mem::take(&mut slot.waiting)),
+            // A client that waits for nothing is told when it asks.
             None => Opened::Ready,
         }
     }

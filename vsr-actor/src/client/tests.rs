@@ -157,11 +157,10 @@ fn a_session_knocks_once_and_gives_out_what_there_is_room_for() {
     let mut home = Fixture::new();
     let _replies = [home.submit(1), home.submit(1), home.submit(1)];
     home.register(1);
-    let state = || home.session.state();
-    assert_eq!(
-        (state().pump(&home.session, None), state().pump(&home.session, None)),
-        (Pumped::All, Pumped::All)
-    );
+    for _ in 0..2 {
+        let pumped = home.session.state().pump(&home.session, None);
+        assert_eq!(pumped, Pumped::All);
+    }
     let mut knock = home.mailbox.try_recv().expect("it knocks");
     assert!(home.mailbox.try_recv().is_err(), "once");
     let mut requests = Vec::new();
