@@ -117,16 +117,17 @@ impl Trio {
 
     async fn round(&self, client: &Client<Table>, primary: &Handle<Table>) -> Result<Figures, String> {
         self.nodes[AWAY].stop(GROUP).await.map_err(said)?;
+        let mut filling = Load::start((0..FILLING).map(|_| client.clone()), FILL)?;
+        // What the log will keep is not enough for the replica that is away.
+        filling.reach(2 * LOG_KEEP_BYTES / FILL.value_bytes as u64).await?;
         let both = |what: fn(&Seen) -> u64| [PRIMARY, OTHER].map(|index| what(&self.watches[index].seen()));
-        let more = |what: fn(&Seen) -> u64, than: [u64; 2]| {
-            move || both(what).iter().zip(than).all(|(now, before)| *now > before)
-        };
-        let (begun, trimmed) = (both(|seen| seen.begun), both(|seen| seen.trims));
-        let filling = Load::start((0..FILLING).map(|_| client.clone()), FILL)?;
-        until("no snapshot is begun", more(|seen| seen.begun, begun)).await?;
+        let before = both(|seen| seen.begun);
+        let later =
+            |what: fn(&Seen) -> u64| move || both(what).iter().zip(before).all(|(now, then)| *now > then);
+        until("no snapshot is begun", later(|seen| seen.begun)).await?;
         filling.stop().await?;
         // Both must be done with theirs: a snapshot that is still being written is not what is measured.
-        until("no snapshot is kept", more(|seen| seen.trims, trimmed)).await?;
+        until("no snapshot is kept", later(|seen| seen.kept)).await?;
         let taken = self.watches[PRIMARY].seen().taken;
 
         let mut load = Load::paced((0..CLIENTS).map(|_| client.clone()), WORK, PACE)?;

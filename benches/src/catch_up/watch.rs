@@ -14,8 +14,8 @@ use vsr_actor::{
 pub(super) struct Seen {
     /// Snapshots that were begun.
     pub(super) begun: u64,
-    /// Those that were kept, and the log trimmed behind them.
-    pub(super) trims: u64,
+    /// The last of them that was kept, and the log trimmed behind it.
+    pub(super) kept: u64,
     /// How long the last one took to be written out and flushed, and its size.
     pub(super) taken: Option<(Duration, u64)>,
     /// The first piece arrived, and the last one was kept, of so many bytes.
@@ -51,7 +51,7 @@ impl Observer for Watch {
         let mut seen = self.seen();
         match record.event {
             Event::SnapshotBegun { .. } => seen.begun += 1,
-            Event::Trimmed { .. } => seen.trims += 1,
+            Event::Trimmed { .. } => seen.kept = seen.begun,
             Event::SnapshotTaken { bytes, duration: Some(duration), .. } => {
                 seen.taken = Some((*duration, *bytes));
             }
