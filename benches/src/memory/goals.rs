@@ -45,6 +45,8 @@ fn all() -> Vec<Goal> {
     let floor = One(System::Floor);
     let mut goals = vec![
         must(1, THROUGHPUT, One(System::ViewstampedReplication), AtLeast(1.03)),
+        must(1, THROUGHPUT, One(System::OpenraftNine), AtLeast(8.0)),
+        must(1, THROUGHPUT, One(System::OpenraftTen), AtLeast(8.0)),
         must(64, THROUGHPUT, BestPeer, AtLeast(1.3)),
         must(256, THROUGHPUT, BestPeer, AtLeast(1.2)),
         must(1024, THROUGHPUT, BestPeer, AtLeast(1.15)),

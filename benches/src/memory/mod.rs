@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256, 1024])]
     clients: Vec<usize>,
     /// Leave out all systems but these.
-    #[arg(long, value_delimiter = ',', value_enum, default_values_t = System::ALL)]
+    #[arg(long, value_delimiter = ',', value_enum, default_values_t = System::DEFAULT)]
     only: Vec<System>,
     /// Worker threads of the one runtime that all replicas and clients share.
     #[arg(long, default_value_t = 2)]
