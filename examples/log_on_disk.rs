@@ -42,6 +42,7 @@ impl Line {
             Ok::<_, io::Error>(Piece { header: *snapshot.header(), offset: 0, bytes: bytes.into() })
         };
         let snapshot = snapshot.map(piece).transpose()?;
+        let entries = entries.into_vec();
         Ok(Self { record, reset, snapshot, truncate_above, entries, trim_through, commit })
     }
 
@@ -55,7 +56,7 @@ impl Line {
             }
             None => None,
         };
-        let id = WriteId::default();
+        let (id, entries) = (WriteId::default(), entries.into());
         Some(Write { id, record, reset, snapshot, truncate_above, entries, trim_through, commit })
     }
 
@@ -159,7 +160,7 @@ fn rewrite(path: &Path, restored: &Restored) -> io::Result<File> {
         reset: false,
         snapshot,
         truncate_above: None,
-        entries,
+        entries: entries.into(),
         trim_through: None,
         commit,
     };

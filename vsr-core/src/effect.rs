@@ -9,9 +9,10 @@ use crate::{
     snapshot::{Snapshot, StagePart},
     stop::StopReason,
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 use bytes::Bytes;
 use core::ops::Range;
+use smallvec::SmallVec;
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -96,12 +97,15 @@ pub struct Write {
     /// Entries above this op are void.
     pub truncate_above: Option<OpNumber>,
     /// New entries; they follow what is left.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// Entries up to this op are not needed any more.
     pub trim_through: Option<OpNumber>,
     /// The commit-number known now, at most the last entry's op.
     pub commit: OpNumber,
 }
+
+/// Entries of a write, to be used like a vector of them. Most writes have one: that takes no memory of its own.
+pub type Entries = SmallVec<[Entry; 1]>;
 
 /// Which request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

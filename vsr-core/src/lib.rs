@@ -143,7 +143,7 @@ mod trailing;
 pub use codec::{DecodeError, FORMAT_VERSION};
 pub use config::{Config, ConfigError, Limits, ReplicatedLimits};
 pub use configuration::{Member, Membership, Record};
-pub use effect::{Answer, Asked, Effect, Refusal, Write};
+pub use effect::{Answer, Asked, Effect, Entries, Refusal, Write};
 pub use entry::Entry;
 pub use event::{Event, Ignored, StatusName};
 pub use id::*;

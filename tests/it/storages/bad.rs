@@ -6,7 +6,7 @@ use std::{
 };
 use vsr_actor::{
     Appended, LogStorage, MemoryStage, MemoryStorage, Persisted, Stage, StorageError,
-    vsr_core::{LogState, OpNumber, Restored, State, Write},
+    vsr_core::{Entries, LogState, OpNumber, Restored, State, Write},
 };
 use vsr_test::storage_conformance::{Check, Place, run};
 
@@ -144,7 +144,7 @@ fn empty() -> Write {
         reset: false,
         snapshot: None,
         truncate_above: None,
-        entries: Vec::new(),
+        entries: Entries::new(),
         trim_through: None,
         commit: OpNumber(0),
     }

@@ -174,6 +174,7 @@ impl<P: Place> Bench<P> {
 fn model_of(restored: Restored) -> Result<MemoryStorage, Wrong> {
     let mut model = MemoryStorage::default();
     let Restored { record, snapshot, entries, commit, log } = restored;
+    let entries = entries.into();
     let write = Write { record, snapshot, entries, commit, ..super::writes::nothing() };
     model.append(write).map_err(|error| error.to_string())?;
     if log == LogState::Lost {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use std::{mem, sync::Arc};
 use vsr_actor::vsr_core::{
-    ClientId, ClusterId, Config, Effect, Entry, GroupId, Input, Now, OpNumber, Origin, Record, Replica,
-    ReplicaId, Request, RequestNumber, Restored, SessionId, Snapshot, State, ViewNumber, Write, WriteId,
-    checksum,
+    ClientId, ClusterId, Config, Effect, Entries, Entry, GroupId, Input, Now, OpNumber, Origin, Record,
+    Replica, ReplicaId, Request, RequestNumber, Restored, SessionId, Snapshot, State, ViewNumber, Write,
+    WriteId, checksum,
 };
 
 /// A replica alone. Two of them that are asked the same write the same.
@@ -98,7 +98,7 @@ pub(super) fn nothing() -> Write {
         reset: false,
         snapshot: None,
         truncate_above: None,
-        entries: Vec::new(),
+        entries: Entries::new(),
         trim_through: None,
         commit: OpNumber(0),
     }
@@ -145,7 +145,7 @@ fn another_tail(record: &mut Record, operations: u8) -> Write {
     (record.view, record.log_view) = (ViewNumber(5), ViewNumber(5));
     let entry = other.writes().iter().flat_map(|write| write.entries.clone()).last().expect("it was asked");
     let truncate_above = Some(OpNumber(entry.first().0 - 1));
-    Write { record: Some(record.clone()), truncate_above, entries: vec![entry], ..nothing() }
+    Write { record: Some(record.clone()), truncate_above, entries: [entry].into(), ..nothing() }
 }
 
 /// The newest snapshot among `writes` and what follows it, in the place of all that is there; and the last op.
@@ -153,7 +153,7 @@ pub(super) fn replacement(writes: &[Write], record: Option<Record>) -> (Write, O
     let snapshot: Arc<Snapshot> =
         writes.iter().rev().find_map(|write| write.snapshot.clone()).expect("some operations were asked");
     let entries = writes.iter().flat_map(|write| write.entries.clone());
-    let entries: Vec<Entry> = entries.filter(|entry| entry.first() > snapshot.op()).collect();
+    let entries: Entries = entries.filter(|entry| entry.first() > snapshot.op()).collect();
     let (commit, last) = (snapshot.op(), entries.last().map_or(snapshot.op(), Entry::last));
     (Write { record, reset: true, snapshot: Some(snapshot), entries, commit, ..nothing() }, last)
 }

@@ -3,14 +3,14 @@
 use super::{Mode, Replica};
 use crate::{
     configuration::Record,
-    effect::{Effect, Write},
+    effect::{Effect, Entries, Write},
     entry::Entry,
     event::Event,
     id::{OpNumber, Time, ViewNumber, WriteId},
     mutation::Mutation,
     snapshot::Snapshot,
 };
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::hash::{Hash, Hasher};
 
 /// How far the group is formed.
@@ -63,7 +63,7 @@ struct Dirty {
     reset: bool,
     snapshot: Option<Arc<Snapshot>>,
     truncate_above: Option<OpNumber>,
-    entries: Vec<Entry>,
+    entries: Entries,
     trim_through: Option<OpNumber>,
 }
 

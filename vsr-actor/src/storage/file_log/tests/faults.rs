@@ -145,7 +145,7 @@ fn a_lost_log_is_lost_until_another_takes_its_place() {
     drop(engine);
     let (mut engine, found) = open(&disk).expect("its record is good");
     assert_eq!((found.log, &found.record), (LogState::Lost, &Some(record.clone())));
-    let (snapshot, entries) = (model.snapshot.clone(), model.entries.clone());
+    let (snapshot, entries) = (model.snapshot.clone(), model.entries.clone().into());
     let reset = Write { reset: true, snapshot, entries, commit: model.commit, ..script::nothing(2) };
     engine.write(&[reset]).expect("the disk is good");
     drop(engine);

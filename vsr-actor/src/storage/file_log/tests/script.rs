@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use std::{mem, sync::Arc};
 use vsr_core::{
-    ClientId, ClusterId, Config, Effect, Entry, GroupId, Input, Now, OpNumber, Origin, Replica, ReplicaId,
-    Request, RequestNumber, Restored, SessionId, Snapshot, State, ViewNumber, Write, WriteId, checksum,
+    ClientId, ClusterId, Config, Effect, Entries, Entry, GroupId, Input, Now, OpNumber, Origin, Replica,
+    ReplicaId, Request, RequestNumber, Restored, SessionId, Snapshot, State, ViewNumber, Write, WriteId,
+    checksum,
 };
 
 /// A replica alone. Two of them that are asked the same write the same.
@@ -94,7 +95,7 @@ pub(super) fn nothing(sequence: u64) -> Write {
         reset: false,
         snapshot: None,
         truncate_above: None,
-        entries: Vec::new(),
+        entries: Entries::new(),
         trim_through: None,
         commit: OpNumber(0),
     }
@@ -130,7 +131,7 @@ pub(super) fn story() -> Vec<Vec<Write>> {
     batches.push(vec![Write {
         record: Some(record.clone()),
         truncate_above,
-        entries: vec![replaced],
+        entries: [replaced].into(),
         commit,
         ..nothing(90)
     }]);
@@ -151,7 +152,7 @@ pub(super) fn story() -> Vec<Vec<Write>> {
         record: Some(record),
         reset: true,
         snapshot,
-        entries: entries.clone(),
+        entries: entries.clone().into(),
         commit,
         ..nothing(92)
     };
