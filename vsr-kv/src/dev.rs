@@ -50,6 +50,8 @@ pub enum DevError {
 pub fn config() -> Config {
     let mut config = Config::default();
     config.replicated.sessions_max = 64;
+    // All connections of a door share its session: as many commands may be under way as a thousand deep pipelines have.
+    config.replicated.window = 8192;
     config.replicated.session_reply_bytes_max = 4 << 20;
     config
 }

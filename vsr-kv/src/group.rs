@@ -24,7 +24,7 @@ use vsr_actor::{Client, Health, Outcome, ReplicaError, ReplicaId, RequestError, 
 
 /// An operation of more bytes than this counts against [`LARGE_BYTES_MAX`]; smaller ones are bounded by their number, the window of
 /// the session.
-const LARGE_BYTES: usize = 4 << 10;
+const LARGE_BYTES: usize = 512;
 /// Bytes of large operations that one door has under way. What is more waits here: the replicas would refuse it, and it would have
 /// to be sent again.
 const LARGE_BYTES_MAX: usize = 4 << 20;
