@@ -3,16 +3,14 @@ use std::{env, io::*, process::*, time::Duration};
 use vsr_actor::{Builder, ReplicaId, StaticAddresses, Tcp, TcpConfig, prelude::*};
 
 #[derive(Default, Serialize, Deserialize)]
-struct Counter {
-    total: i64,
-}
+struct Counter(i64);
 
 impl StateMachine for Counter {
     type Operation = i64;
     type Reply = i64;
     fn handle_commit(&mut self, _commit: &Commit, add: i64) -> i64 {
-        self.total += add;
-        self.total
+        self.0 += add;
+        self.0
     }
 }
 
@@ -33,9 +31,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
 /// Without an argument: all three, until each has said something.
 fn start_all() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let start =
-        |id: i32| Command::new(env::current_exe()?).arg(id.to_string()).stdout(Stdio::piped()).spawn();
-    let mut all = (0..3).map(start).collect::<Result<Vec<_>>>()?;
+    let run = |id: i32| Command::new(env::current_exe()?).arg(format!("{id}")).stdout(Stdio::piped()).spawn();
+    let mut all = (0..3).map(run).collect::<Result<Vec<_>>>()?;
     for output in all.iter_mut().filter_map(|process| process.stdout.take()) {
         println!("{}", BufReader::new(output).lines().next().ok_or("one has ended without a word")??);
     }
