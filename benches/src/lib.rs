@@ -1,4 +1,5 @@
 //! What the programs of this package share.
 
 pub mod memory;
+pub mod openraft;
 pub mod results;

@@ -22,7 +22,7 @@ mod view_change;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use vsr_benches::memory;
+use vsr_benches::{memory, openraft::node};
 
 #[derive(Debug, Parser)]
 #[command(name = "vsr-benches")]
@@ -42,8 +42,11 @@ enum Command {
     MemoryOnce(memory::once::Options),
     /// The path of a client, with redis-benchmark: vsr-kv beside Redis, in memory and durable.
     Resp(client_path::Options),
-    /// Kill -9 of the leader under load, time to the next acknowledged write: vsr-kv beside etcd.
+    /// Kill -9 of the leader under load, time to the next acknowledged write: vsr-kv beside openraft and etcd.
     Failover(failover::Options),
+    /// One member of a group of openraft: `failover` starts three.
+    #[command(hide = true)]
+    OpenraftNode(node::Options),
     /// Reads of three processes, those that see every acknowledged write and stale ones: vsr-kv beside etcd.
     Reads(reads::Options),
     /// One process of the durable floor: `durable` starts three.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::MemoryOnce(options) => return memory::once::run(&options, None),
         Command::Resp(options) => on_runtime(client_path::run(options)),
         Command::Failover(options) => on_runtime(failover::run(options)),
+        Command::OpenraftNode(options) => on_runtime(node::run(options)),
         Command::Reads(options) => on_runtime(reads::run(options)),
         Command::Floor(options) => floor::run(&options),
         Command::Endurance(options) => on_runtime(endurance::run(options)),
@@ -99,7 +103,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// For what drives servers: two threads.
+/// For what drives servers, or is one: two threads.
 fn on_runtime(run: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.map_err(|error| format!("no runtime: {error}"))?.block_on(run)

@@ -1,6 +1,9 @@
 //! Writers that lose their server: each goes on at the next member, as soon as it can.
 
-use crate::{load::Keys, servers::Doors};
+use crate::{
+    load::Keys,
+    servers::{Doors, Failed},
+};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -83,20 +86,28 @@ impl Writers {
     }
 }
 
+/// After an error, the next member is tried; or the one that this one names as leader, unless that one was gone a moment ago: whoever has
+/// not noticed yet still names it.
 async fn write(doors: Doors, leader: usize, mut keys: Keys, attempt: Duration, seen: Arc<Seen>) {
-    let mut member = leader;
+    let (mut member, mut gone) = (leader, None);
     loop {
-        if let Ok(mut client) = doors.connect(member).await {
-            loop {
+        let mut named = None;
+        match doors.connect(member).await {
+            Ok(mut client) => loop {
                 let begun = Instant::now();
                 match timeout(attempt, client.put(keys.next())).await {
                     Ok(Ok(())) => seen.acknowledged(member, begun),
+                    Ok(Err(Failed { leader: Some(leader), .. })) => {
+                        named = Some(leader);
+                        break;
+                    }
                     _ => break,
                 }
-            }
+            },
+            Err(_) => gone = Some(member),
         }
         sleep(PAUSE).await;
-        member = (member + 1) % doors.count();
+        member = named.filter(|named| gone != Some(*named)).unwrap_or((member + 1) % doors.count());
     }
 }
 

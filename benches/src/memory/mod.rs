@@ -5,7 +5,7 @@ mod load;
 pub mod once;
 mod report;
 mod systems;
-mod workload;
+pub(crate) mod workload;
 
 use crate::results::{Machine, Measured, Results};
 use once::Figures;

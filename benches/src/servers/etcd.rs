@@ -1,6 +1,6 @@
 //! Three processes of etcd, and a client of its gRPC: writes go to the leader, over 16 connections, as its own benchmark does.
 
-use super::{Door, Group, Running, Timers, eventually};
+use super::{Door, Group, Running, Timers, eventually, group::Kind};
 use crate::{
     load::{Figures, KEYS, Load, VALUE_BYTES, Work, key, tasks},
     processes::{Program, flags, free_ports},
@@ -99,7 +99,7 @@ pub(super) async fn group(directory: &Path, timers: Option<Timers>) -> Result<Gr
     }
     let processes = programs.iter().map(Program::start).collect::<Result<Vec<_>, _>>()?;
     eventually("etcd has no leader", || leader(doors)).await?;
-    Ok(Group { programs, processes, doors: doors.to_vec(), admin: Vec::new() })
+    Ok(Group { kind: Kind::Etcd, programs, processes, doors: doors.to_vec(), admin: Vec::new() })
 }
 
 /// Which member leads, by its own word.

@@ -1,5 +1,6 @@
 //! A client of the Redis protocol for what is asked once, or seldom.
 
+use super::group::Failed;
 use crate::load::{
     VALUE_BYTES, key,
     resp::{answer, request},
@@ -20,9 +21,21 @@ impl Client {
     }
 
     /// Writes a key, and waits for the acknowledgement.
-    pub(super) async fn put(&mut self, number: u64) -> Result<(), String> {
+    pub(super) async fn put(&mut self, number: u64) -> Result<(), Failed> {
+        let asked = self.ask(&[b"SET", key(number).as_bytes(), &[b'v'; VALUE_BYTES]]).await;
+        asked.map(|_| ()).map_err(|why| Failed { leader: leader(&why), why })
+    }
+
+    /// Asks what is answered by a number.
+    pub(super) async fn number(&mut self, question: &str) -> Result<usize, String> {
+        let answer = self.ask(&[question.as_bytes()]).await?;
+        let number = answer.strip_prefix(':').and_then(|number| number.trim_end().parse().ok());
+        number.ok_or_else(|| format!("{answer:?} is no number"))
+    }
+
+    async fn ask(&mut self, words: &[&[u8]]) -> Result<String, String> {
         let mut output = Vec::new();
-        request(&mut output, &[b"SET", key(number).as_bytes(), &[b'v'; VALUE_BYTES]]);
+        request(&mut output, words);
         self.0.write_all(&output).await.map_err(|error| error.to_string())?;
         let mut input = Vec::new();
         while answer(&input)?.is_none() {
@@ -30,11 +43,16 @@ impl Client {
                 return Err("the server closed the connection".into());
             }
         }
-        Ok(())
+        Ok(String::from_utf8_lossy(&input).into_owned())
     }
+}
+
+/// The member that leads, where the error says so: `-LEADER 2`.
+fn leader(why: &str) -> Option<usize> {
+    why.rsplit_once("-LEADER ")?.1.parse().ok()
 }
 
 /// Whether a server is there.
 pub(super) async fn first_write(port: u16) -> Result<(), String> {
-    Client::connect(port).await?.put(0).await
+    Client::connect(port).await?.put(0).await.map_err(|failed| failed.why)
 }

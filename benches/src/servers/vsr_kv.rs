@@ -1,6 +1,6 @@
 //! Three processes of `vsr-kv serve`, as `docs/operations.md` starts them; or all three replicas in one process and in memory.
 
-use super::{Door, Group, Running, Timers, eventually, resp};
+use super::{Door, Group, Running, Timers, eventually, group::Kind, resp};
 use crate::processes::{Program, flags, free_ports};
 use std::path::Path;
 use tokio::{
@@ -58,7 +58,7 @@ pub(super) async fn group(program: &Path, directory: &Path, timers: Option<Timer
     }
     let processes = programs.iter().map(Program::start).collect::<Result<Vec<_>, _>>()?;
     eventually("vsr-kv takes no writes", || resp::first_write(redis[0])).await?;
-    Ok(Group { programs, processes, doors: redis.to_vec(), admin: admin.to_vec() })
+    Ok(Group { kind: Kind::VsrKv, programs, processes, doors: redis.to_vec(), admin: admin.to_vec() })
 }
 
 /// The counter of flushes of a replica.

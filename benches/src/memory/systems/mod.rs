@@ -2,7 +2,6 @@
 //!
 //! All are started, driven and answered in the same way: every replica is a task that drains its inbox, every reply a oneshot.
 
-mod entries;
 mod floor;
 mod inbox;
 mod omnipaxos;

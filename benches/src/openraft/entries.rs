@@ -6,7 +6,7 @@ use std::{
 };
 
 #[derive(Debug)]
-pub(super) struct Entries<E> {
+pub(crate) struct Entries<E> {
     /// The index of the oldest that is kept.
     first: u64,
     kept: VecDeque<E>,
@@ -19,12 +19,12 @@ impl<E> Default for Entries<E> {
 }
 
 impl<E: Clone> Entries<E> {
-    pub(super) fn last(&self) -> Option<&E> {
+    pub(crate) fn last(&self) -> Option<&E> {
         self.kept.back()
     }
 
     /// Puts one in its place: after the last, or in place of what was there and all after it.
-    pub(super) fn put(&mut self, index: u64, entry: E) {
+    pub(crate) fn put(&mut self, index: u64, entry: E) {
         if self.kept.is_empty() {
             self.first = index;
         }
@@ -32,7 +32,7 @@ impl<E: Clone> Entries<E> {
         self.kept.push_back(entry);
     }
 
-    pub(super) fn copy(&self, range: impl RangeBounds<u64>) -> Vec<E> {
+    pub(crate) fn copy(&self, range: impl RangeBounds<u64>) -> Vec<E> {
         let place = |index: u64| (index.saturating_sub(self.first) as usize).min(self.kept.len());
         let begin = match range.start_bound() {
             Bound::Included(index) => place(*index),
@@ -48,12 +48,12 @@ impl<E: Clone> Entries<E> {
     }
 
     /// Forgets this one and all after it.
-    pub(super) fn truncate(&mut self, from: u64) {
+    pub(crate) fn truncate(&mut self, from: u64) {
         self.kept.truncate(from.saturating_sub(self.first) as usize);
     }
 
     /// Forgets this one and all before it.
-    pub(super) fn purge(&mut self, through: u64) {
+    pub(crate) fn purge(&mut self, through: u64) {
         let count = ((through + 1).saturating_sub(self.first) as usize).min(self.kept.len());
         self.kept.drain(..count);
         self.first += count as u64;
