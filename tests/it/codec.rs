@@ -116,8 +116,7 @@ fn bytes_of_messages_are_golden() {
 /// One of each kind as JSON, and its bytes: read by the code of today, and written by it.
 #[test]
 fn bytes_of_every_kind_are_kept() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("it/fixtures/messages_v{FORMAT_VERSION}.txt"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/messages_v{FORMAT_VERSION}.txt"));
     if std::env::var_os("UPDATE_EXPECT").is_some() && !path.exists() {
         fs::write(&path, fixtures()).expect("the file can be written");
     }

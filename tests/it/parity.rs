@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 use vsr_actor::observe::EVENTS;
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn read(path: &str) -> Option<String> {

@@ -377,13 +377,13 @@ fn the_message_alone_is_enough_to_see_it_again() {
         String::from_utf8(output.stdout).expect("text")
     };
     let message = told(None, &[NAME, "--exact"]);
-    // VSR_SEED=1 cargo test -p vsr-test simulation::… -- --exact
+    // VSR_SEED=1 cargo test -p vsr-protocol-tests simulation::… -- --exact
     let again = message.lines().find_map(|line| line.strip_prefix("again: ")).expect("a line to copy");
     let words: Vec<_> = again.split(' ').collect();
     let seed = words[0].strip_prefix("VSR_SEED=").expect("the seed");
     assert_eq!(seed, "1");
     let at = words.iter().position(|word| *word == NAME).expect("the test's name");
-    assert_eq!(words[1..at], ["cargo", "test", "-p", "vsr-test"]);
+    assert_eq!(words[1..at], ["cargo", "test", "-p", "vsr-protocol-tests"]);
     let arguments: Vec<_> = words[at..].iter().copied().filter(|word| *word != "--").collect();
     let what = |text: &str| -> Vec<String> {
         text.lines()

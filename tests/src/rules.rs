@@ -73,7 +73,7 @@ pub fn page() -> io::Result<String> {
         "# Rules, and what proves them\n\n\
          Comments in the code name rules by these letters and numbers; [the protocol](protocol.md) explains them in the order of the code.\n\
          A scenario is a file in `tests/scenarios`, a switch makes a scenario of its row fail\n\
-         ([the table of mutants](testing.md#mutants) says which, and how). This page is written by `UPDATE_EXPECT=1 cargo test -p vsr-test`.\n\n\
+         ([the table of mutants](testing.md#mutants) says which, and how). This page is written by `UPDATE_EXPECT=1 cargo test -p vsr-protocol-tests`.\n\n\
          | rule | what it says | scenarios and tests | switches |\n|---|---|---|---|\n",
     );
     for rule in RULES {

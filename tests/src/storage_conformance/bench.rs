@@ -1,6 +1,6 @@
 //! A storage without a replica: what is written is chosen, and what is there after a crash is looked at.
 
-use super::Place;
+use super::any::AnyPlace;
 use std::time::Duration;
 use tokio::time::timeout;
 use vsr_actor::{
@@ -14,9 +14,9 @@ pub(super) type Wrong = String;
 /// How long anything may take that must happen in the end. Far more than it takes; a test that waits so long fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) struct Bench<P: Place> {
-    place: P,
-    storage: Option<P::Storage>,
+pub(super) struct Bench<'a> {
+    place: Box<dyn AnyPlace + 'a>,
+    storage: Option<Box<dyn LogStorage>>,
     persisted: Persisted,
     boot: u64,
     /// Writes that were handed over in this boot, …
@@ -26,9 +26,9 @@ pub(super) struct Bench<P: Place> {
     model: MemoryStorage,
 }
 
-impl<P: Place> Bench<P> {
+impl<'a> Bench<'a> {
     /// A new place, opened: it must be empty.
-    pub(super) async fn new(place: P) -> Result<Self, Wrong> {
+    pub(super) async fn new(place: Box<dyn AnyPlace + 'a>) -> Result<Self, Wrong> {
         let model = MemoryStorage::default();
         let mut bench = Self {
             place,
@@ -59,8 +59,8 @@ impl<P: Place> Bench<P> {
         Ok(restored)
     }
 
-    pub(super) fn storage(&mut self) -> &mut P::Storage {
-        self.storage.as_mut().expect("it is open")
+    pub(super) fn storage(&mut self) -> &mut dyn LogStorage {
+        self.storage.as_deref_mut().expect("it is open")
     }
 
     /// Hands a write over.

@@ -1,7 +1,7 @@
 //! What is done to a storage, and what must come of it.
 
 use super::{
-    Place,
+    any::{AnyPlace, Make},
     bench::{Bench, Wrong},
     writes::{Alone, beginning, nothing, record_of, replacement, story},
 };
@@ -12,12 +12,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::task::yield_now;
-use vsr_actor::{
-    LogStorage,
-    vsr_core::{LogState, OpNumber, Snapshot, State, ViewNumber, Write},
-};
+use vsr_actor::vsr_core::{LogState, OpNumber, Snapshot, State, ViewNumber, Write};
 
-pub(super) async fn what_was_written_is_there<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn what_was_written_is_there(place: Box<dyn AnyPlace + '_>) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     for write in story() {
         bench.write([write]).await?;
@@ -26,14 +23,14 @@ pub(super) async fn what_was_written_is_there<P: Place>(place: P) -> Result<(), 
     Ok(())
 }
 
-pub(super) async fn all_at_once<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn all_at_once(place: Box<dyn AnyPlace + '_>) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     bench.write(story()).await?;
     bench.crash_and_open().await?;
     Ok(())
 }
 
-pub(super) async fn every_write_is_reported<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn every_write_is_reported(place: Box<dyn AnyPlace + '_>) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     bench.write(beginning(2)).await?;
     for _ in 0..3 {
@@ -44,7 +41,7 @@ pub(super) async fn every_write_is_reported<P: Place>(place: P) -> Result<(), Wr
     Ok(())
 }
 
-pub(super) async fn dropped_at_any_point<P: Place>(make: impl Fn() -> P) -> Result<(), Wrong> {
+pub(super) async fn dropped_at_any_point(make: Make<'_>) -> Result<(), Wrong> {
     let story = story();
     for count in 0..=story.len() {
         let mut bench = Bench::new(make()).await?;
@@ -76,7 +73,7 @@ pub(super) async fn dropped_at_any_point<P: Place>(make: impl Fn() -> P) -> Resu
     Ok(())
 }
 
-pub(super) async fn a_reset_takes_the_place_of_all<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn a_reset_takes_the_place_of_all(place: Box<dyn AnyPlace + '_>) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     bench.write(beginning(7)).await?;
     let mut other = Alone::new();
@@ -87,7 +84,9 @@ pub(super) async fn a_reset_takes_the_place_of_all<P: Place>(place: P) -> Result
     Ok(())
 }
 
-pub(super) async fn a_lost_log_is_lost_until_it_is_replaced<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn a_lost_log_is_lost_until_it_is_replaced(
+    place: Box<dyn AnyPlace + '_>,
+) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     let writes = beginning(7);
     let mut record = record_of(&writes);
@@ -118,7 +117,7 @@ fn state_at(op: OpNumber) -> Vec<u8> {
     (0..3 << 20).map(|at: u64| ((at >> 8) ^ (at * op.0)) as u8).collect()
 }
 
-pub(super) async fn snapshots_are_staged_and_kept<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn snapshots_are_staged_and_kept(place: Box<dyn AnyPlace + '_>) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     // What was staged, by its op: the replica is driven at once, and stages come from the storage.
     let staged: Arc<Mutex<BTreeMap<OpNumber, State>>> = Arc::default();
@@ -182,7 +181,7 @@ async fn read_all(snapshot: &Arc<Snapshot>) -> Result<(), Wrong> {
     reading.await.map_err(|error| error.to_string())?
 }
 
-pub(super) async fn large_and_many<P: Place>(place: P) -> Result<(), Wrong> {
+pub(super) async fn large_and_many(place: Box<dyn AnyPlace + '_>) -> Result<(), Wrong> {
     let mut bench = Bench::new(place).await?;
     let mut alone = Alone::with_states(|op| vec![op.0 as u8; 100].into());
     alone.ask(vec![1; 4 << 20]);

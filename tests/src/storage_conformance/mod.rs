@@ -25,6 +25,7 @@
 //! A drop is what a crash of the process is to a storage: the checks drop it between its writes and in the middle of them. What a crash of
 //! the machine leaves of a file, and what a disk may do to it, they cannot know: docs/storage.md tells how the project tests its own.
 
+mod any;
 mod bench;
 mod checks;
 mod writes;
@@ -96,6 +97,11 @@ crate::__each_storage_check! { __conformance_checks!(
 /// # Errors
 /// What is wrong with the storage.
 pub async fn run<P: Place>(check: Check, make: impl Fn() -> P) -> Result<(), Failure> {
+    let make = || -> Box<dyn any::AnyPlace + '_> { Box::new(make()) };
+    every_place(check, &make).await
+}
+
+async fn every_place(check: Check, make: any::Make<'_>) -> Result<(), Failure> {
     let result = match check {
         Check::WhatWasWrittenIsThere => checks::what_was_written_is_there(make()).await,
         Check::AllAtOnce => checks::all_at_once(make()).await,

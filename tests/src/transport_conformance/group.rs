@@ -1,6 +1,10 @@
 //! Whole groups over the transport, small and with short time-outs.
 
-use super::{Inbox, Lossy, Network, stage::Wrong, stage::ids};
+use super::{
+    Inbox, Lossy,
+    any::{AnyNetwork, Make},
+    stage::{Wrong, ids},
+};
 use crate::linearizability::{CallId, Model, Recorder, check};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -46,8 +50,8 @@ impl Model for Spec {
     }
 }
 
-struct Group<N> {
-    network: N,
+struct Group<'a> {
+    network: Box<dyn AnyNetwork + 'a>,
     seats: Vec<Seat>,
     /// Makes the network bad.
     seed: Option<u64>,
@@ -74,8 +78,8 @@ impl Seat {
     }
 }
 
-impl<N: Network> Group<N> {
-    async fn new(make: impl Fn(&[ReplicaId]) -> N, seed: Option<u64>) -> Result<Self, Wrong> {
+impl<'a> Group<'a> {
+    async fn new(make: Make<'a>, seed: Option<u64>) -> Result<Self, Wrong> {
         let ids = ids(3);
         let seat = |_: &ReplicaId| Seat { storage: MemoryStorage::default(), replica: Arc::default() };
         let mut group = Self { network: make(&ids), seats: ids.iter().map(seat).collect(), seed, lives: 0 };
@@ -100,7 +104,7 @@ impl<N: Network> Group<N> {
         let transport = self.network.connect(id, inbox).await;
         self.lives += 1;
         let transport: Box<dyn Transport> = match self.seed {
-            None => Box::new(transport),
+            None => transport,
             Some(seed) => Box::new(Lossy::new(transport, seed * 1000 + self.lives)),
         };
         let mut config = Config::default();
@@ -147,7 +151,7 @@ fn failed(what: &str) -> impl Fn(RequestError) -> Wrong + '_ {
     move |error| format!("{what} did not get through: {error}")
 }
 
-pub(super) async fn a_group_serves<N: Network>(make: impl Fn(&[ReplicaId]) -> N) -> Result<(), Wrong> {
+pub(super) async fn a_group_serves(make: Make<'_>) -> Result<(), Wrong> {
     let group = Group::new(make, None).await?;
     let mut last = 0;
     for round in 0..10 {
@@ -164,7 +168,7 @@ pub(super) async fn a_group_serves<N: Network>(make: impl Fn(&[ReplicaId]) -> N)
     Ok(())
 }
 
-pub(super) async fn a_group_fails_over<N: Network>(make: impl Fn(&[ReplicaId]) -> N) -> Result<(), Wrong> {
+pub(super) async fn a_group_fails_over(make: Make<'_>) -> Result<(), Wrong> {
     let mut group = Group::new(make, None).await?;
     let mut last = 0;
     for life in 0..3 {
@@ -196,11 +200,9 @@ pub(super) async fn a_group_fails_over<N: Network>(make: impl Fn(&[ReplicaId]) -
 /// How often each client asks.
 const ASKED: u64 = 40;
 
-pub(super) async fn a_bad_network_loses_nothing<N: Network>(
-    make: impl Fn(&[ReplicaId]) -> N,
-) -> Result<(), Wrong> {
+pub(super) async fn a_bad_network_loses_nothing(make: Make<'_>) -> Result<(), Wrong> {
     for seed in 1..4 {
-        let mut group = Group::new(&make, Some(seed)).await?;
+        let mut group = Group::new(make, Some(seed)).await?;
         let recorder = Recorder::new();
         let clients: Vec<_> = ids(3).into_iter().map(|id| group.client(id)).collect::<Result<_, _>>()?;
         let asking = clients.iter().enumerate().map(|(index, client)| ask(client, index as u64, &recorder));

@@ -1,7 +1,7 @@
 //! Replicas come and go.
 
 use super::{
-    Network,
+    any::Make,
     messages::{noise, numbered},
     stage::{PATIENCE, Stage, Wrong, ids},
     wire::signed,
@@ -15,9 +15,7 @@ use vsr_actor::ReplicaId;
 
 const N: u32 = 3;
 
-pub(super) async fn a_restarted_peer_is_reached_again<W: Network>(
-    make: impl Fn(&[ReplicaId]) -> W,
-) -> Result<(), Wrong> {
+pub(super) async fn a_restarted_peer_is_reached_again(make: Make<'_>) -> Result<(), Wrong> {
     let mut stage = Stage::new(N, make).await;
     everybody_reaches_everybody(&mut stage, 0).await?;
     for life in 1..4 {
@@ -41,7 +39,7 @@ pub(super) async fn a_restarted_peer_is_reached_again<W: Network>(
     Ok(())
 }
 
-async fn everybody_reaches_everybody<W: Network>(stage: &mut Stage<W>, life: u32) -> Result<(), Wrong> {
+async fn everybody_reaches_everybody(stage: &mut Stage<'_>, life: u32) -> Result<(), Wrong> {
     let mut letters = Vec::new();
     for (from, to) in (0..N).flat_map(|from| (0..N).map(move |to| (from, to))) {
         let number = u64::from(1000 * life + 10 * from + to);
@@ -51,7 +49,7 @@ async fn everybody_reaches_everybody<W: Network>(stage: &mut Stage<W>, life: u32
     stage.exchange(letters).await
 }
 
-pub(super) async fn no_task_is_left<W: Network>(make: impl Fn(&[ReplicaId]) -> W) -> Result<(), Wrong> {
+pub(super) async fn no_task_is_left(make: Make<'_>) -> Result<(), Wrong> {
     let alive = || Runtime::current().metrics().num_alive_tasks();
     let before = alive();
     let mut stage = Stage::new(N, make).await;

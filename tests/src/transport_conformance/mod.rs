@@ -5,7 +5,7 @@
 //! [`transport_conformance!`](crate::transport_conformance!) makes a test of each, so that a failure has its name:
 //!
 //! ```
-//! # // The macro makes tests; they are run in tests/it/transport_conformance.rs.
+//! # // The macro makes tests; they are run in tests/it/transports.
 //! use std::collections::BTreeMap;
 //! use tokio::task::JoinHandle;
 //! use vsr_actor::{InProcessNetwork, ReplicaId, Transport};
@@ -37,6 +37,7 @@
 //!
 //! The answers to clients have duties of their own, see [`replies`].
 
+mod any;
 mod group;
 mod lives;
 mod lossy;
@@ -219,6 +220,11 @@ pub struct Failure {
 /// # Errors
 /// What is wrong with the transport.
 pub async fn run<N: Network>(check: Check, make: impl Fn(&[ReplicaId]) -> N) -> Result<(), Failure> {
+    let make = |ids: &[ReplicaId]| -> Box<dyn any::AnyNetwork + '_> { Box::new(make(ids)) };
+    every_network(check, &make).await
+}
+
+async fn every_network(check: Check, make: any::Make<'_>) -> Result<(), Failure> {
     let result = match check {
         Check::EveryKindArrivesIntact => wire::every_kind_arrives_intact(make).await,
         Check::TheLargestArrives => wire::the_largest_arrives(make).await,

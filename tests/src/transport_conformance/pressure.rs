@@ -1,7 +1,7 @@
 //! More is sent than anybody reads.
 
 use super::{
-    Network,
+    any::Make,
     messages::{largest, noise, numbered, sized},
     stage::{PATIENCE, Stage, Wrong},
     wire::signed,
@@ -17,7 +17,7 @@ const SENDER: ReplicaId = ReplicaId(0);
 const PEER: ReplicaId = ReplicaId(1);
 const OTHER: ReplicaId = ReplicaId(2);
 
-pub(super) async fn sending_never_waits<N: Network>(make: impl Fn(&[ReplicaId]) -> N) -> Result<(), Wrong> {
+pub(super) async fn sending_never_waits(make: Make<'_>) -> Result<(), Wrong> {
     let mut stage = Stage::new(2, make).await;
     let mut load = noise(PEER, 5000);
     load.extend((0..16).map(|_| (PEER, sized(1 << 20))));
@@ -41,7 +41,7 @@ const FLOOD: u64 = 100_000;
 /// and no more than so many may have waited somewhere: a bound of whatever size is far below it.
 const KEPT_MAX: usize = 50_000;
 
-pub(super) async fn queues_are_bounded<N: Network>(make: impl Fn(&[ReplicaId]) -> N) -> Result<(), Wrong> {
+pub(super) async fn queues_are_bounded(make: Make<'_>) -> Result<(), Wrong> {
     let mut stage = Stage::new(2, make).await;
     stage.exchange(vec![signed(SENDER, PEER, numbered(1))]).await?;
     stage.network.stall(PEER);
@@ -83,9 +83,7 @@ pub(super) async fn queues_are_bounded<N: Network>(make: impl Fn(&[ReplicaId]) -
     }
 }
 
-pub(super) async fn a_dead_peer_disturbs_nobody<N: Network>(
-    make: impl Fn(&[ReplicaId]) -> N,
-) -> Result<(), Wrong> {
+pub(super) async fn a_dead_peer_disturbs_nobody(make: Make<'_>) -> Result<(), Wrong> {
     let mut stage = Stage::new(3, make).await;
     let mut number = 0;
     for (state, gone) in [("hangs", false), ("is gone", true)] {

@@ -141,10 +141,15 @@ crate::__each_reply_check! { __conformance_checks!(
 /// # Errors
 /// What is wrong with it.
 pub async fn run<C: Callers>(check: ReplyCheck, make: impl Fn() -> C) -> Result<(), Failure> {
+    judged(check, make()).await
+}
+
+/// Compiled once for each kind of callers, however many tests have a function that makes them.
+async fn judged<C: Callers>(check: ReplyCheck, callers: C) -> Result<(), Failure> {
     let result = match check {
-        ReplyCheck::EachIsAnsweredOnce => each_is_answered_once(make()).await,
-        ReplyCheck::ErrorsAreAnswersToo => errors_are_answers_too(make()).await,
-        ReplyCheck::AFailoverLosesNoAnswer => a_failover_loses_no_answer(make()).await,
+        ReplyCheck::EachIsAnsweredOnce => each_is_answered_once(callers).await,
+        ReplyCheck::ErrorsAreAnswersToo => errors_are_answers_too(callers).await,
+        ReplyCheck::AFailoverLosesNoAnswer => a_failover_loses_no_answer(callers).await,
     };
     result.map_err(|what| Failure { check: check.name(), what, duty: check.duty() })
 }

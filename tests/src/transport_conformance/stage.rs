@@ -1,7 +1,8 @@
 //! The ends of some replicas without the replicas: what is sent is chosen, and what arrives is written down.
 
 use super::{
-    Inbox, Network,
+    Inbox,
+    any::{AnyNetwork, Make},
     messages::{describe, is_noise},
 };
 use std::{
@@ -36,8 +37,8 @@ pub(super) struct Letter {
     pub(super) message: Message,
 }
 
-pub(super) struct Stage<N> {
-    pub(super) network: N,
+pub(super) struct Stage<'a> {
+    pub(super) network: Box<dyn AnyNetwork + 'a>,
     ends: Vec<End>,
     /// Everything sent that is recognised when it arrives.
     sent: Vec<Letter>,
@@ -54,9 +55,9 @@ pub(super) fn ids(n: u32) -> Vec<ReplicaId> {
     (0..n).map(ReplicaId).collect()
 }
 
-impl<N: Network> Stage<N> {
+impl<'a> Stage<'a> {
     /// `n` ends, connected.
-    pub(super) async fn new(n: u32, make: impl Fn(&[ReplicaId]) -> N) -> Self {
+    pub(super) async fn new(n: u32, make: Make<'a>) -> Self {
         let ids = ids(n);
         let mut stage = Self { network: make(&ids), ends: Vec::new(), sent: Vec::new() };
         for id in ids {
@@ -69,7 +70,7 @@ impl<N: Network> Stage<N> {
     async fn open(&mut self, id: ReplicaId) -> End {
         let (inbox, arrived) = mpsc::unbounded_channel();
         let inbox = Inbox::new(move |message| drop(inbox.send(message)));
-        let transport: Box<dyn Transport> = Box::new(self.network.connect(id, inbox).await);
+        let transport = self.network.connect(id, inbox).await;
         End { id, transport: Some(transport), arrived }
     }
 

@@ -1,7 +1,7 @@
 //! What is sent is what arrives, where it should.
 
 use super::{
-    Network,
+    any::Make,
     messages::{every_kind, largest, numbered},
     stage::{Letter, Stage, Wrong},
 };
@@ -10,9 +10,7 @@ use vsr_actor::{Message, ReplicaId};
 /// So many are sent at once: a transport may drop what comes too fast.
 const BATCH: usize = 8;
 
-pub(super) async fn every_kind_arrives_intact<N: Network>(
-    make: impl Fn(&[ReplicaId]) -> N,
-) -> Result<(), Wrong> {
+pub(super) async fn every_kind_arrives_intact(make: Make<'_>) -> Result<(), Wrong> {
     let mut stage = Stage::new(2, make).await;
     let (from, to) = (ReplicaId(0), ReplicaId(1));
     let letters: Vec<_> = every_kind().into_iter().map(|message| signed(from, to, message)).collect();
@@ -22,14 +20,12 @@ pub(super) async fn every_kind_arrives_intact<N: Network>(
     Ok(())
 }
 
-pub(super) async fn the_largest_arrives<N: Network>(make: impl Fn(&[ReplicaId]) -> N) -> Result<(), Wrong> {
+pub(super) async fn the_largest_arrives(make: Make<'_>) -> Result<(), Wrong> {
     let mut stage = Stage::new(2, make).await;
     stage.exchange(vec![signed(ReplicaId(0), ReplicaId(1), largest())]).await
 }
 
-pub(super) async fn only_the_addressee_gets_it<N: Network>(
-    make: impl Fn(&[ReplicaId]) -> N,
-) -> Result<(), Wrong> {
+pub(super) async fn only_the_addressee_gets_it(make: Make<'_>) -> Result<(), Wrong> {
     let n = 4;
     let mut stage = Stage::new(n, make).await;
     for round in 0..10 {
