@@ -77,7 +77,7 @@ fn what_is_given_up_never_comes_back() {
     // Somebody would be given up too early among them.
     let mutations = Mutations::default().with(Mutation::CountFetching);
     let rash = Options { mutations, replicas: Some(3), ..options };
-    let noticed = (490..570).any(|seed| run(seed, rash).violation.is_some());
+    let noticed = (560..570).any(|seed| run(seed, rash).violation.is_some());
     assert!(noticed, "a replica is given up that recovers, and nobody notices");
 }
 
