@@ -9,4 +9,5 @@ mod seeds;
 mod shrink;
 mod simulation;
 mod storages;
+mod timers;
 mod transports;

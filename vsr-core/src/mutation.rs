@@ -175,6 +175,8 @@ mutations! {
     StaleHeartbeatCounts = "stale-heartbeat-counts",
     /// C1: wait for ever in a view change.
     NoViewChangeTimeout = "no-view-change-timeout",
+    /// C16: wait longer for the primary, too, by chance.
+    JitterAtOnce = "jitter-at-once",
     /// Decision 2: leave the view without the others.
     EnterViewAlone = "enter-view-alone",
     /// Decision 2: votes stand for ever.

@@ -123,6 +123,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("B11", Mutation::NoRetransmission, "lost_prepare_is_sent_again", claim("c1 1 answered")),
     mutant("B2, D1", Mutation::NoStateTransfer, "gap_is_filled_by_state_transfer", claim("R2 op 3")),
     mutant("C1", Mutation::NoViewChangeTimeout, "next_primary_is_dead_too", claim("R2 primary")),
+    mutant("C16", Mutation::JitterAtOnce, "dead_primary_is_missed_by_all_at_once", claim("R1 primary")),
     mutant(
         "decision 2",
         Mutation::NoStartViewAnswer,

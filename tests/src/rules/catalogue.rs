@@ -45,6 +45,8 @@ pub const RULES: &[Rule] = &[
         .also(&["vsr-actor/tests/it/failover.rs: a_primary_that_is_cut_off_is_replaced_and_comes_back"]),
     rule("C15", "A quorum that can talk gets to one view and serves, from any state.")
         .also(&["tests/it/seeds.rs: fixed_seeds_hold_all_properties", "tests/it/seeds.rs: five_replicas_hold_all_properties"]),
+    rule("C16", "A backup misses its primary after exactly one time-out; only who waits for a view or a lost log waits longer by chance.")
+        .also(&["tests/it/timers.rs: no_seed_delays_a_failover", "vsr-actor/tests/it/failover.rs: a_request_survives_the_crash_of_the_primary"]),
     // State transfer.
     rule("D1", "In the own view, what is fetched is appended, and nothing else."),
     rule("D2", "Asking for a newer view's log changes nothing here; a late answer of an earlier view is dropped."),

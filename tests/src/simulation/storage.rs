@@ -33,7 +33,7 @@ impl DiskFaults {
             flush_error: prng.pick(&[0, 0, 1, 5]),
             mean: timeout * every * prng.pick(&[2, 5, 20]),
             rot: prng.chance(500),
-            fatal: prng.chance(250),
+            fatal: prng.chance(400),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Three clocks: one that repeats what got no answer, one that gives up on the primary (rules B11 and C1), and one that runs only after
+//! Three clocks: one that repeats what got no answer, one that gives up on the primary (rules B11, C1 and C16), and one that runs only after
 //! a snapshot could not be written out.
 
 use super::{Mode, Replica};
@@ -110,12 +110,20 @@ impl Replica {
         }
     }
 
-    /// Waits one time-out from now, longer after failed view changes, with a little jitter so that replicas do not move in step.
+    /// A backup waits exactly as long as it is patient: all backups of a primary that died miss it at the same moment, and the later half of
+    /// a quorum costs no time. They may move in step, for their votes do not compete: the next primary is known before anybody votes, and
+    /// the votes of all count for it (rule C16). Whoever waits for a view or for a lost log waits longer after each attempt that failed, with
+    /// some jitter: what made the attempts collide, with each other or with a fault that comes at intervals, must not meet them again.
     pub(super) fn restart_failure_timer(&mut self) {
         let timeout = self.patience();
+        let follows = matches!(self.mode, Mode::Backup(_)) && !self.mutated(Mutation::JitterAtOnce);
+        let wait = if follows { timeout } else { self.with_backoff(timeout) };
+        self.timers.failure_at = Some(self.now.monotonic.after(wait));
+    }
+
+    fn with_backoff(&mut self, timeout: Duration) -> Duration {
         let doublings = self.timers.attempts.saturating_sub(1).min(BACKOFF_DOUBLINGS_MAX);
         let jitter = self.rng.next() % (timeout.as_nanos() as u64 / 4).max(1);
-        let wait = timeout * (1 << doublings) + Duration::from_nanos(jitter);
-        self.timers.failure_at = Some(self.now.monotonic.after(wait));
+        timeout * (1 << doublings) + Duration::from_nanos(jitter)
     }
 }
