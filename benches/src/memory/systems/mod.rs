@@ -6,6 +6,7 @@ mod floor;
 mod inbox;
 mod omnipaxos;
 mod one_task;
+mod openraft;
 mod openraft_0_10;
 mod openraft_0_9;
 mod raft_rs;
@@ -48,14 +49,14 @@ pub(crate) enum Kind {
 }
 
 impl System {
-    /// Those that are measured unless `--only` names others. openraft 0.10 is not among them: with several clients at once its leader,
-    /// as this driver starts it, does not stay leader, and then there is nothing to measure.
-    pub(crate) const DEFAULT: [Self; 7] = [
+    /// Those that are measured unless `--only` names others.
+    pub(crate) const DEFAULT: [Self; 8] = [
         Self::Vsr,
         Self::OneTask,
         Self::Floor,
         Self::ViewstampedReplication,
         Self::OpenraftNine,
+        Self::OpenraftTen,
         Self::Omnipaxos,
         Self::Raft,
     ];
