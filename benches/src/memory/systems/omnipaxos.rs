@@ -1,18 +1,19 @@
 //! omnipaxos: a state machine that hands out messages and decided entries when it is asked.
 //!
 //! Choices: each replica is a task with the crate's own storage in memory and its defaults otherwise. A turn appends all that waited and
-//! takes in all messages, then reads what was decided, once, and hands to each peer in one piece what is for it. The leader trims the
-//! log when it has 100 000 entries that all replicas have. Ticks (heartbeats) come every 50 ms and half a second without one elects
+//! takes in all messages, then reads what was decided, once, and hands to each peer in one piece what is for it: the crate has merged
+//! the appends of the turn by then, so that its own batches, which wait to be full, are not needed. All three replicas apply what they
+//! have decided. The leader trims the log when it has 100 000 entries, and each replica what it has applied of that. Ticks (heartbeats) come every 50 ms and half a second without one elects
 //! another leader; replica 1 is preferred, so that clients know whom to ask.
 
 use super::{
     DRAIN_MAX, LOG_MAX, Running,
-    inbox::{Request, Submit},
+    inbox::{Company, Request, Submit},
 };
 use crate::memory::workload::{Put, Table};
 use omnipaxos::{
     ClusterConfig, OmniPaxos, OmniPaxosConfig, ServerConfig,
-    messages::Message as Protocol,
+    messages::{Message as Protocol, sequence_paxos::PaxosMsg},
     storage::{Entry, NoSnapshot},
     util::LogEntry,
 };
@@ -72,7 +73,13 @@ impl Running for Group {
                 replies: VecDeque::new(),
                 elected: (id == LEADER).then_some(tell),
             };
-            tasks.spawn(run(host, inbox, ticks));
+            tasks.spawn(async move {
+                if let Err(error) = run(host, inbox, ticks).await {
+                    eprintln!("error: replica {id} of omnipaxos: {error}");
+                    // A group that has lost a replica is worth no figure, and this process measures nothing else.
+                    std::process::exit(1);
+                }
+            });
             elected.extend((id == LEADER).then_some(told));
         }
         for told in elected {
@@ -112,28 +119,38 @@ struct Host {
     elected: Option<oneshot::Sender<()>>,
 }
 
-async fn run(mut host: Host, mut inbox: mpsc::UnboundedReceiver<Message>, mut ticks: Interval) {
+async fn run(
+    mut host: Host,
+    mut inbox: mpsc::UnboundedReceiver<Message>,
+    mut ticks: Interval,
+) -> Result<(), String> {
     let mut drained = Vec::with_capacity(DRAIN_MAX);
     let mut outgoing = Vec::new();
+    let mut company = Company::default();
     loop {
+        company.wait().await;
         tokio::select! {
             biased;
             _ = ticks.tick() => host.replica.tick(),
-            count = inbox.recv_many(&mut drained, DRAIN_MAX) => if count == 0 { return },
+            count = inbox.recv_many(&mut drained, DRAIN_MAX) => if count == 0 { return Ok(()) },
         }
+        let mut requests = 0;
         for message in drained.drain(..) {
             match message {
-                Message::Request(Request { put, reply }) => match host.replica.append(put) {
-                    Ok(()) => host.replies.push_back(reply),
-                    // The client sees that nobody will answer.
-                    Err(_) => drop(reply),
-                },
+                Message::Request(Request { put, reply }) => {
+                    requests += 1;
+                    host.replica.append(put).map_err(|error| format!("no append: {error:?}"))?;
+                    host.replies.push_back(reply);
+                }
                 Message::Protocol(messages) => {
-                    messages.into_iter().for_each(|message| host.replica.handle_incoming(message));
+                    for message in messages {
+                        host.handle(message)?;
+                    }
                 }
             }
         }
-        host.apply();
+        company.came(requests);
+        host.apply()?;
         host.trim();
         host.deliver(&mut outgoing);
         if host.replica.get_current_leader() == Some((LEADER, true))
@@ -145,19 +162,32 @@ async fn run(mut host: Host, mut inbox: mpsc::UnboundedReceiver<Message>, mut ti
 }
 
 impl Host {
-    fn apply(&mut self) {
+    fn handle(&mut self, message: Protocol<Put>) -> Result<(), String> {
+        // What the leader has trimmed may have been decided by the message before: it is read while it is there.
+        if let Protocol::SequencePaxos(message) = &message
+            && let PaxosMsg::Compaction(_) = message.msg
+        {
+            self.apply()?;
+        }
+        self.replica.handle_incoming(message);
+        Ok(())
+    }
+
+    fn apply(&mut self) -> Result<(), String> {
         if self.replica.get_decided_idx() == self.applied {
-            return;
+            return Ok(());
         }
         for entry in self.replica.read_decided_suffix(self.applied).into_iter().flatten() {
+            let LogEntry::Decided(put) = entry else {
+                return Err(format!("after entry {} comes {entry:?}", self.applied));
+            };
             self.applied += 1;
-            if let LogEntry::Decided(put) = entry {
-                let number = self.table.put(&put);
-                if let Some(reply) = self.replies.pop_front() {
-                    let _ = reply.send(number);
-                }
+            let number = self.table.put(&put);
+            if let Some(reply) = self.replies.pop_front() {
+                let _ = reply.send(number);
             }
         }
+        Ok(())
     }
 
     /// Only the leader may; it tells the others.

@@ -1,18 +1,21 @@
 //! raft (raft-rs): `RawNode`, whose user carries entries to the log, messages to peers and committed entries to the state machine.
 //!
-//! Choices: each replica is a task with the crate's `MemStorage`. A turn proposes all that waited and steps all messages, then carries
-//! out all that is ready, and hands to each peer in one piece what is for it. Appends to a peer are merged (`batch_append`), 1024 may be
-//! under way, of 1 MiB each; the pre-vote is off, as by default. An operation is the 80 bytes of its key and value. Nobody ticks: no
-//! message is lost here, and the first replica campaigns once. The log is compacted to 10 000 entries whenever it has 100 000.
+//! Choices: each replica is a task with the crate's `MemStorage`. A turn steps all messages and proposes all that waited, in one message
+//! as the protocol has it (`RawNode::propose` makes one for each, which costs a fifth of the throughput), then carries out all that is
+//! ready, and hands to each peer in one piece what is for it. Appends to a peer are merged (`batch_append`; twice to three times the
+//! throughput), 1024 may be under way, of 1 MiB each; the pre-vote is off, as by default. An operation is the 80 bytes of its key and value. Nobody ticks: no
+//! message is lost here, and the first replica campaigns once. The log is compacted to 10 000 entries whenever it has 100 000: `MemStorage`
+//! frees them one by one, which with 1024 clients is what its p99 shows. Compacting a fifth of that at a time is no better: it moves what
+//! stays each time.
 
 use super::{
     DRAIN_MAX, LOG_MAX, Running,
-    inbox::{Request, Submit},
+    inbox::{Company, Request, Submit},
 };
 use crate::memory::workload::{Put, Table};
 use raft::{
     Config, RawNode, StateRole,
-    eraftpb::{ConfState, Entry, Message as Protocol},
+    eraftpb::{ConfState, Entry, Message as Protocol, MessageType},
     storage::MemStorage,
 };
 use std::collections::VecDeque;
@@ -63,6 +66,8 @@ impl Running for Group {
             tasks.spawn(async move {
                 if let Err(error) = run(host, inbox).await {
                     eprintln!("error: replica {id} of raft: {error}");
+                    // A group that has lost a replica is worth no figure, and this process measures nothing else.
+                    std::process::exit(1);
                 }
             });
         }
@@ -104,11 +109,17 @@ async fn run(mut host: Host, mut inbox: mpsc::UnboundedReceiver<Message>) -> raf
         host.replica.campaign()?;
         host.carry_out()?;
     }
-    while inbox.recv_many(&mut drained, DRAIN_MAX).await > 0 {
+    let mut proposed = Vec::new();
+    let mut company = Company::default();
+    loop {
+        company.wait().await;
+        if inbox.recv_many(&mut drained, DRAIN_MAX).await == 0 {
+            return Ok(());
+        }
         for message in drained.drain(..) {
             match message {
                 Message::Request(Request { put, reply }) => {
-                    host.replica.propose(Vec::new(), encode(&put))?;
+                    proposed.push(Entry { data: encode(&put).into(), ..Entry::default() });
                     host.replies.push_back(reply);
                 }
                 Message::Protocol(messages) => {
@@ -118,6 +129,8 @@ async fn run(mut host: Host, mut inbox: mpsc::UnboundedReceiver<Message>) -> raf
                 }
             }
         }
+        company.came(proposed.len());
+        host.propose(std::mem::take(&mut proposed))?;
         host.carry_out()?;
         if host.replica.raft.state == StateRole::Leader
             && let Some(waits) = host.elected.take()
@@ -125,10 +138,19 @@ async fn run(mut host: Host, mut inbox: mpsc::UnboundedReceiver<Message>) -> raf
             let _ = waits.send(());
         }
     }
-    Ok(())
 }
 
 impl Host {
+    fn propose(&mut self, entries: Vec<Entry>) -> raft::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut message = Protocol { from: self.replica.raft.id, ..Protocol::default() };
+        message.set_msg_type(MessageType::MsgPropose);
+        message.set_entries(entries.into());
+        self.replica.step(message)
+    }
+
     /// Everything that is ready, in the order that the crate asks for.
     fn carry_out(&mut self) -> raft::Result<()> {
         while self.replica.has_ready() {

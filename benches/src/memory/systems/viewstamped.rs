@@ -5,7 +5,7 @@
 //! this crate has one request under way. No message is lost here, and nobody's timer runs. A checkpoint every 100 000 operations trims
 //! the log; the crate makes one by copying the table.
 
-use super::{DRAIN_MAX, LOG_MAX, Running};
+use super::{DRAIN_MAX, LOG_MAX, Running, inbox::Company};
 use crate::memory::workload::{self, Put, Table};
 use std::collections::HashMap;
 use tokio::{
@@ -100,10 +100,17 @@ async fn run(mut host: Host, mut inbox: Inbox) {
     let mut drained = Vec::with_capacity(DRAIN_MAX);
     let mut mailbox = BufferedMailbox::default();
     let mut since_checkpoint = 0;
-    while inbox.recv_many(&mut drained, DRAIN_MAX).await > 0 {
+    let mut company = Company::default();
+    loop {
+        company.wait().await;
+        if inbox.recv_many(&mut drained, DRAIN_MAX).await == 0 {
+            return;
+        }
+        let mut requests = 0;
         for message in drained.drain(..) {
             match message {
                 Message::Request(request, reply) => {
+                    requests += 1;
                     host.replies.insert(request.client, reply);
                     host.replica.handle_request(request, &mut mailbox);
                     since_checkpoint += 1;
@@ -114,6 +121,7 @@ async fn run(mut host: Host, mut inbox: Inbox) {
                 }
             }
         }
+        company.came(requests);
         host.deliver(&mut mailbox);
         if since_checkpoint >= LOG_MAX {
             // Kept nowhere: there is no disk in this workload.
