@@ -1,19 +1,19 @@
 //! The path of a client: RESP with many connections and pipelines, driven by Redis's own `redis-benchmark`, beside Redis itself.
 
 use crate::{
+    options::{Build, Places},
     processes,
     report::Table,
     servers::{self, Running, System},
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 use tokio::process::Command;
 use vsr_benches::results::{Machine, Measured, Results};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The program `vsr-kv`, built for release.
-    #[arg(long, default_value = "../target/release/vsr-kv")]
-    vsr_kv: PathBuf,
+    #[command(flatten)]
+    build: Build,
     /// How often everything is measured.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -26,12 +26,8 @@ pub(crate) struct Options {
     /// How many requests there are of each command; with a pipeline, four times as many.
     #[arg(long, default_value_t = 50_000)]
     requests: usize,
-    /// Where the servers keep their data.
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Where the figures go, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 }
 
 const BENCHMARK: &str = "redis-benchmark";
@@ -42,7 +38,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         println!("{BENCHMARK} is not installed: nothing is measured (it comes with redis-tools)");
         return Ok(());
     }
-    let program = || options.vsr_kv.clone();
+    let program = || options.build.vsr_kv.clone();
     let pairs = [
         [System::VsrKvInMemory { program: program() }, System::Redis { durable: false }],
         [System::VsrKv { program: program() }, System::Redis { durable: true }],
@@ -71,13 +67,12 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         };
         print!("{}", Table::new(&of_pair, load).text());
     }
-    options.json.as_ref().map_or(Ok(()), |path| results.write(path))
+    options.places.write(&results)
 }
 
 /// All loads on one start of a system.
 async fn measure(system: &System, round: usize, options: &Options) -> Result<Vec<Measured>, String> {
-    let directory = tempfile::tempdir_in(&options.directory)
-        .map_err(|error| format!("no directory in {}: {error}", options.directory.display()))?;
+    let directory = options.places.fresh()?;
     let running = system.start(directory.path()).await?;
     running.fill().await?;
     let mut all = Vec::new();

@@ -5,6 +5,7 @@ mod goals;
 use crate::{
     disk,
     load::{Load, Work},
+    options::{Loads, Places},
     report::Table,
     servers::{self, Absent, System},
 };
@@ -23,24 +24,13 @@ pub(crate) struct Options {
     /// Leave out all but these.
     #[arg(long, value_delimiter = ',', default_values = ["vsr-kv", "etcd", "redis", "floor", "floor-zeros"])]
     only: Vec<String>,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
     /// How long each load lasts.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// Numbers of clients.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256])]
-    clients: Vec<usize>,
-    /// How many connections the clients share at most; 0: each has its own (those of etcd share 16 all the same).
-    #[arg(long, default_value_t = 16)]
-    connections: usize,
-    /// Where the servers keep their data: the disk that is measured.
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Where the figures go, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    loads: Loads,
+    #[command(flatten)]
+    places: Places,
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), String> {
@@ -55,20 +45,20 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let all: Vec<_> = builds.chain(others).collect();
     let (systems, absent) = servers::installed(all.iter().filter(wanted))?;
     let mut measured = Vec::new();
-    for round in 1..=options.rounds {
+    for round in 1..=options.loads.rounds {
         for system in &systems {
-            eprintln!("round {round} of {}: {system}", options.rounds);
+            eprintln!("round {round} of {}: {system}", options.loads.rounds);
             measured.extend(measure(system, round, &options).await?);
         }
     }
     let results = Results { machine: Machine::this(), measured };
     print(&results, &options, &absent);
-    options.json.as_ref().map_or(Ok(()), |path| results.write(path))
+    options.places.write(&results)
 }
 
 fn print(results: &Results, options: &Options, absent: &[Absent]) {
     println!("{}", results.machine);
-    let connections = match options.connections {
+    let connections = match options.loads.connections {
         0 => "a connection each (etcd: at most 16)".to_owned(),
         most => format!("at most {most} connections"),
     };
@@ -84,13 +74,12 @@ fn print(results: &Results, options: &Options, absent: &[Absent]) {
 
 /// All loads on one start of a system.
 async fn measure(system: &System, round: usize, options: &Options) -> Result<Vec<Measured>, String> {
-    let directory = tempfile::tempdir_in(&options.directory)
-        .map_err(|error| format!("no directory in {}: {error}", options.directory.display()))?;
+    let directory = options.places.fresh()?;
     let running = system.start(directory.path()).await?;
     let mut all = Vec::new();
-    for count in &options.clients {
+    for count in &options.loads.clients {
         let time = Duration::from_secs(options.seconds);
-        let load = Load { work: Work::Put, clients: *count, connections: options.connections, time };
+        let load = Load { work: Work::Put, clients: *count, connections: options.loads.connections, time };
         let before = probe(directory.path()).await?;
         let flushes_before = running.flushes().await?;
         let mut figures =

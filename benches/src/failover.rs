@@ -3,8 +3,11 @@
 
 mod writers;
 
-use crate::servers::{self, Group, System, Timers};
-use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+use crate::{
+    options::{Build, Places},
+    servers::{self, Group, System, Timers},
+};
+use std::{collections::BTreeMap, fmt::Write};
 use vsr_benches::{
     openraft::node::TIMEOUT_SPREAD,
     results::{Machine, Measured, Results, median, spread},
@@ -13,9 +16,8 @@ use writers::Writers;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The program `vsr-kv`, built for release.
-    #[arg(long, default_value = "../target/release/vsr-kv")]
-    vsr_kv: PathBuf,
+    #[command(flatten)]
+    build: Build,
     /// How often a leader is killed, for each system and preset.
     #[arg(long, default_value_t = 20)]
     times: usize,
@@ -27,12 +29,8 @@ pub(crate) struct Options {
     presets: Vec<String>,
     #[arg(long, default_value_t = 16)]
     writers: usize,
-    /// Where the servers keep their data.
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Where the figures go, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 }
 
 /// Timers of this project; the others get the same. etcd demands that the time-out be at least five times the interval. openraft is told a
@@ -50,7 +48,7 @@ const GOAL_MS: f64 = 50.0;
 const WRITES: u64 = 1000;
 
 pub(crate) async fn run(options: Options) -> Result<(), String> {
-    let all = [System::VsrKv { program: options.vsr_kv.clone() }, System::Openraft, System::Etcd];
+    let all = [System::VsrKv { program: options.build.vsr_kv.clone() }, System::Openraft, System::Etcd];
     let wanted = |system: &&System| options.only.contains(&system.key().to_owned());
     let (systems, absent) = servers::installed(all.iter().filter(wanted))?;
     let mut measured = Vec::new();
@@ -73,7 +71,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     );
     absent.iter().for_each(|absent| println!("{absent}"));
     print!("{}", table(&results.measured));
-    options.json.as_ref().map_or(Ok(()), |path| results.write(path))
+    options.places.write(&results)
 }
 
 /// One group, of which one leader after the other is killed and started again.
@@ -84,8 +82,7 @@ async fn measure(
     options: &Options,
 ) -> Result<Vec<Measured>, String> {
     let wrong = |error: String| format!("{system}, {preset}: {error}");
-    let directory = tempfile::tempdir_in(&options.directory)
-        .map_err(|error| format!("no directory in {}: {error}", options.directory.display()))?;
+    let directory = options.places.fresh()?;
     let mut group = Group::start(system, directory.path(), timers).await?;
     let mut all = Vec::new();
     for round in 1..=options.times {

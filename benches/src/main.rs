@@ -13,6 +13,7 @@ mod group;
 mod growth;
 mod idle;
 mod load;
+mod options;
 mod plot;
 mod processes;
 mod reads;

@@ -2,46 +2,35 @@
 
 use crate::{
     load::{Load, Work},
+    options::{Build, Loads, Places},
     report::Table,
     servers::{self, System},
 };
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use vsr_benches::results::{Machine, Measured, Results};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The program `vsr-kv`, built for release.
-    #[arg(long, default_value = "../target/release/vsr-kv")]
-    vsr_kv: PathBuf,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[command(flatten)]
+    build: Build,
     /// How long each load lasts.
     #[arg(long, default_value_t = 2)]
     seconds: u64,
-    /// Numbers of clients.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256])]
-    clients: Vec<usize>,
-    /// How many connections the clients share at most; 0: each has its own (those of etcd share 16 all the same).
-    #[arg(long, default_value_t = 16)]
-    connections: usize,
-    /// Where the servers keep their data.
-    #[arg(long, default_value = ".")]
-    directory: PathBuf,
-    /// Where the figures go, as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    loads: Loads,
+    #[command(flatten)]
+    places: Places,
 }
 
 const KINDS: [(Work, &str); 2] = [(Work::Get, "linearizable"), (Work::StaleGet, "stale")];
 
 pub(crate) async fn run(options: Options) -> Result<(), String> {
-    let all = [System::VsrKv { program: options.vsr_kv.clone() }, System::Etcd];
+    let all = [System::VsrKv { program: options.build.vsr_kv.clone() }, System::Etcd];
     let (systems, absent) = servers::installed(all.iter())?;
     let mut measured = Vec::new();
-    for round in 1..=options.rounds {
+    for round in 1..=options.loads.rounds {
         for system in &systems {
-            eprintln!("round {round} of {}: {system}", options.rounds);
+            eprintln!("round {round} of {}: {system}", options.loads.rounds);
             measured.extend(measure(system, round, &options).await?);
         }
     }
@@ -57,20 +46,19 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     absent.iter().for_each(|absent| println!("{absent}"));
     let load = |it: &Measured| format!("{} clients, {}", it.parameters["clients"], it.parameters["reads"]);
     print!("{}", Table::new(&results.measured, load).text());
-    options.json.as_ref().map_or(Ok(()), |path| results.write(path))
+    options.places.write(&results)
 }
 
 /// All loads on one start of a system.
 async fn measure(system: &System, round: usize, options: &Options) -> Result<Vec<Measured>, String> {
-    let directory = tempfile::tempdir_in(&options.directory)
-        .map_err(|error| format!("no directory in {}: {error}", options.directory.display()))?;
+    let directory = options.places.fresh()?;
     let running = system.start(directory.path()).await?;
     running.fill().await?;
     let mut all = Vec::new();
-    for clients in &options.clients {
+    for clients in &options.loads.clients {
         for (work, reads) in KINDS {
             let time = Duration::from_secs(options.seconds);
-            let load = Load { work, clients: *clients, connections: options.connections, time };
+            let load = Load { work, clients: *clients, connections: options.loads.connections, time };
             let figures = running.load(load).await;
             let figures =
                 figures.map_err(|error| format!("{system}, {clients} clients, {reads}: {error}"))?;

@@ -13,11 +13,11 @@ pub(super) async fn group(directory: &Path, timers: Timers) -> Result<Group, Str
     let (peers, doors) = ports.split_at(MEMBERS);
     let at = |port: u16| format!("127.0.0.1:{port}");
     let mut programs = Vec::new();
-    for id in 0..MEMBERS {
+    for (id, door) in doors.iter().enumerate() {
         let mut arguments = vec!["openraft-node".to_owned()];
         arguments.extend(flags([
             ("--id", id.to_string()),
-            ("--clients", at(doors[id])),
+            ("--clients", at(*door)),
             ("--heartbeat-ms", timers.heartbeat_ms.to_string()),
             ("--timeout-ms", timers.timeout_ms.to_string()),
         ]));
