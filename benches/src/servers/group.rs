@@ -8,7 +8,7 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timers {
     pub(crate) heartbeat_ms: u64,
-    /// Of etcd and openraft this is the least: they draw up to twice as much. openraft counts it after a lease of the most it may draw.
+    /// Of etcd this is the least: it draws up to twice as much.
     pub(crate) timeout_ms: u64,
 }
 
@@ -59,7 +59,7 @@ impl Group {
         match system {
             System::VsrKv { program } => vsr_kv::group(program, directory, Some(timers)).await,
             System::Etcd => etcd::group(directory, Some(timers)).await,
-            System::Openraft => openraft::group(directory, timers).await,
+            System::Openraft(timeout) => openraft::group(directory, timers, *timeout).await,
             other => Err(format!("{other} is no group")),
         }
     }

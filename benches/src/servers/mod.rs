@@ -13,6 +13,7 @@ use crate::{
     processes::{self, Process},
 };
 pub(crate) use group::{Doors, Failed, Group, Timers};
+pub(crate) use openraft::TimeoutIs;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -29,7 +30,7 @@ pub(crate) enum System {
     /// Three processes of etcd.
     Etcd,
     /// Three processes of openraft 0.9, in memory: only `failover` has them.
-    Openraft,
+    Openraft(TimeoutIs),
     /// A primary and two backups without a protocol; over files of zeros or not.
     Floor { zero_filled: bool },
     /// One Redis that flushes every write, or keeps all in memory: no replication at all.
@@ -89,7 +90,7 @@ impl System {
             Self::VsrKv { program } => vsr_kv::start(program, directory).await,
             Self::VsrKvInMemory { program } => vsr_kv::start_in_memory(program, directory).await,
             Self::Etcd => etcd::start(directory).await,
-            Self::Openraft => Err(format!("{self} flushes nothing, and is put under no load")),
+            Self::Openraft(_) => Err(format!("{self} flushes nothing, and is put under no load")),
             Self::Floor { zero_filled } => floor::start(*zero_filled, directory).await,
             Self::Redis { durable } => redis::start(*durable, directory).await,
         }
@@ -101,7 +102,8 @@ impl System {
             Self::VsrKv { .. } => "vsr-kv",
             Self::VsrKvInMemory { .. } => "vsr-kv-memory",
             Self::Etcd => "etcd",
-            Self::Openraft => "openraft",
+            Self::Openraft(TimeoutIs::Least) => "openraft",
+            Self::Openraft(TimeoutIs::Most) => "openraft-low",
             Self::Floor { zero_filled: false } => "floor",
             Self::Floor { zero_filled: true } => "floor-zeros",
             Self::Redis { durable: true } => "redis",
@@ -119,7 +121,7 @@ impl System {
 
     fn is_installed(&self) -> bool {
         match self {
-            Self::VsrKv { .. } | Self::VsrKvInMemory { .. } | Self::Openraft | Self::Floor { .. } => true,
+            Self::VsrKv { .. } | Self::VsrKvInMemory { .. } | Self::Openraft(_) | Self::Floor { .. } => true,
             Self::Etcd => crate::processes::is_installed("etcd"),
             Self::Redis { .. } => crate::processes::is_installed("redis-server"),
         }
@@ -136,7 +138,8 @@ impl fmt::Display for System {
             }
             Self::VsrKvInMemory { .. } => "vsr-kv dev, memory",
             Self::Etcd => "etcd ×3",
-            Self::Openraft => "openraft 0.9 ×3",
+            Self::Openraft(TimeoutIs::Least) => "openraft 0.9 ×3",
+            Self::Openraft(TimeoutIs::Most) => "openraft 0.9 ×3, low",
             Self::Floor { zero_filled: false } => "floor ×3",
             Self::Floor { zero_filled: true } => "floor over zeros ×3",
             Self::Redis { durable: true } => "Redis ×1, always",

@@ -6,8 +6,23 @@ use std::path::Path;
 
 const MEMBERS: usize = 3;
 
+/// The most of an election time-out is twice the least, as in the crate's defaults (150 and 300 ms).
+const SPREAD: u64 = 2;
+
+/// What a time-out that others have is to openraft. Its followers vote for nobody for as long as its most, and only then does the time-out
+/// begin that each has drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeoutIs {
+    Least,
+    Most,
+}
+
 /// Three processes that form a group, once all of them know its leader.
-pub(super) async fn group(directory: &Path, timers: Timers) -> Result<Group, String> {
+pub(super) async fn group(directory: &Path, timers: Timers, is: TimeoutIs) -> Result<Group, String> {
+    let (least, most) = match is {
+        TimeoutIs::Least => (timers.timeout_ms, SPREAD * timers.timeout_ms),
+        TimeoutIs::Most => (timers.timeout_ms / SPREAD, timers.timeout_ms),
+    };
     let path = std::env::current_exe().map_err(|error| error.to_string())?;
     let ports = free_ports(2 * MEMBERS as u16)?;
     let (peers, doors) = ports.split_at(MEMBERS);
@@ -19,7 +34,8 @@ pub(super) async fn group(directory: &Path, timers: Timers) -> Result<Group, Str
             ("--id", id.to_string()),
             ("--clients", at(*door)),
             ("--heartbeat-ms", timers.heartbeat_ms.to_string()),
-            ("--timeout-ms", timers.timeout_ms.to_string()),
+            ("--timeout-min-ms", least.to_string()),
+            ("--timeout-max-ms", most.to_string()),
         ]));
         peers.iter().for_each(|peer| arguments.extend(flags([("--peer", at(*peer))])));
         let output = directory.join(format!("output-{id}"));

@@ -56,3 +56,15 @@ fn leader(why: &str) -> Option<usize> {
 pub(super) async fn first_write(port: u16) -> Result<(), String> {
     Client::connect(port).await?.put(0).await.map_err(|failed| failed.why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_may_say_who_leads() {
+        let of = |line: &[u8]| leader(&answer(line).expect_err("it is an error"));
+        assert_eq!(of(b"-LEADER 2\r\n"), Some(2));
+        assert_eq!(of(b"-ERR nobody leads\r\n"), None);
+    }
+}

@@ -85,3 +85,18 @@ fn number(input: &[u8], at: usize) -> Option<(usize, usize)> {
     let digits = str::from_utf8(input.get(at + 1..at + length)?).ok()?;
     Some((digits.parse().ok()?, at + length + 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_understood_once_it_is_all_there() {
+        let whole = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n\r\n\r\n";
+        let part = (0..whole.len()).find(|length| request(&whole[..*length]).is_some());
+        assert_eq!(part, None);
+        let followed = [whole.as_slice(), b"*1\r\n"].concat();
+        let words: Vec<&[u8]> = vec![b"SET", b"k", b"\r\n"];
+        assert_eq!(request(&followed), Some((whole.len(), words)));
+    }
+}

@@ -26,13 +26,12 @@ pub struct Options {
     peer: Vec<SocketAddr>,
     #[arg(long)]
     heartbeat_ms: u64,
-    /// The least of the election time-out.
+    /// Its election time-out is drawn between this and the next.
     #[arg(long)]
-    timeout_ms: u64,
+    timeout_min_ms: u64,
+    #[arg(long)]
+    timeout_max_ms: u64,
 }
-
-/// The most of an election time-out is this often the least, as in the crate's defaults (150 and 300 ms).
-pub const TIMEOUT_SPREAD: u64 = 2;
 
 /// Runs until it is killed. The first member forms the group.
 ///
@@ -41,8 +40,8 @@ pub const TIMEOUT_SPREAD: u64 = 2;
 pub async fn run(options: Options) -> Result<(), String> {
     let config = Config {
         heartbeat_interval: options.heartbeat_ms,
-        election_timeout_min: options.timeout_ms,
-        election_timeout_max: TIMEOUT_SPREAD * options.timeout_ms,
+        election_timeout_min: options.timeout_min_ms,
+        election_timeout_max: options.timeout_max_ms,
         ..Config::default()
     };
     let config = Arc::new(config.validate().map_err(|error| error.to_string())?);
