@@ -3,7 +3,7 @@
 use crate::{
     Client, Dump, Health, LogStorage, ReplicaError, ReplyTo, RequestError, ServerRef, StateMachine, Status,
     StatusStream, WatchStatus,
-    changes::Changes,
+    board::Board,
     control::{Control, Done, Pause},
     dump::gone,
     entrance::Entrance,
@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Weak},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::AbortHandle,
 };
 use vsr_core::{Message, ReplicaId};
@@ -56,7 +56,7 @@ pub(crate) struct Inner<M: StateMachine> {
     pub(crate) peers: mpsc::Sender<Message>,
     pub(crate) entrance: Arc<Entrance<M>>,
     pub(crate) server: ServerRef<M>,
-    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) status: Arc<Board<Status>>,
     pub(crate) pause: Arc<Pause>,
     pub(crate) task: AbortHandle,
 }
@@ -85,20 +85,20 @@ impl<M: StateMachine> Handle<M> {
     #[must_use]
     #[doc(alias = "node_id")]
     pub fn id(&self) -> ReplicaId {
-        self.inner.status.borrow().protocol.replica
+        self.inner.status.see(|status| status.protocol.replica)
     }
 
     /// What the replica knew of itself at the end of its last turn: a copy, never a lock. `protocol.primary` is the primary of
     /// the view that the replica is in, or changes to.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.inner.status.borrow().clone()
+        self.inner.status.see(Status::clone)
     }
 
     /// Follows the status.
     #[must_use]
     pub fn watch_status(&self) -> WatchStatus {
-        WatchStatus(self.inner.status.clone())
+        WatchStatus(self.inner.status.viewer())
     }
 
     /// The status as a [`Stream`](futures_core::Stream): first as it is now, then whenever it has changed, the last one included.
@@ -128,7 +128,7 @@ impl<M: StateMachine> Handle<M> {
     /// ```
     #[must_use]
     pub fn status_stream(&self) -> StatusStream {
-        StatusStream(Changes::new(self.inner.status.clone(), |status: &Status| Some(status.clone())))
+        StatusStream::new(self.inner.status.viewer())
     }
 
     /// Hands in a message of another replica, for transports of the user's own. Never waits: when the mailbox is full the message is
@@ -283,11 +283,9 @@ impl<M: StateMachine> Handle<M> {
     /// # Errors
     /// Why it ended, unless it was shut down: a panic of the state machine, a failed storage, a fence of the protocol.
     pub async fn join(&self) -> Result<(), ReplicaError> {
-        let mut status = self.inner.status.clone();
-        // Closed when the very last of the task is gone.
-        while status.changed().await.is_ok() {}
-        let health = status.borrow().health.clone();
-        match health {
+        // When the very last of the task is gone.
+        self.inner.status.wait_for_end().await;
+        match self.status().health {
             Health::NotJoined | Health::Running | Health::Stopped => Ok(()),
             Health::Failed(error) => Err(error),
         }
@@ -314,7 +312,7 @@ impl<M: StateMachine> Handle<M> {
 
     /// Whether the replica's task is gone, or about to be.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.inner.status.borrow().health, Health::Stopped | Health::Failed(_))
+        self.inner.status.see(|status| matches!(status.health, Health::Stopped | Health::Failed(_)))
     }
 
     /// Where messages of other replicas go. Does not keep the replica alive.

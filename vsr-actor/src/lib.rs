@@ -12,6 +12,7 @@ mod answers;
 mod background;
 mod backoff;
 mod bell;
+mod board;
 mod builder;
 mod callbacks;
 mod changes;

@@ -1,13 +1,17 @@
 //! What a replica tells about itself.
 
-use crate::{ReplicaError, changes::Changes};
+use crate::{
+    ReplicaError,
+    board::{Board, Viewer},
+};
 use futures_core::Stream;
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
-use tokio::sync::watch;
+use tokio_util::sync::ReusableBoxFuture;
 
 /// A copy of what a replica knew of itself at the end of its last turn.
 #[derive(Clone, Debug)]
@@ -100,64 +104,92 @@ impl fmt::Display for Status {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct WatchStatus(pub(crate) watch::Receiver<Status>);
+pub struct WatchStatus(pub(crate) Viewer<Status>);
 
 impl WatchStatus {
     /// The latest status.
     #[must_use]
     pub fn latest(&mut self) -> Status {
-        self.0.borrow_and_update().clone()
+        self.0.latest()
     }
 
     /// Waits for a status that was not seen through this value yet, and returns it; `None` when the replica's task is gone and its
     /// last status was seen. Changes that follow each other quickly are seen as one. Cancel-safe.
     pub async fn next(&mut self) -> Option<Status> {
-        self.0.changed().await.ok().map(|()| self.latest())
+        self.0.next().await
     }
 }
 
 /// The status of a replica as a stream: first as it is, then each change. See [`Handle::status_stream`](crate::Handle::status_stream).
-#[derive(Debug)]
-pub struct StatusStream(pub(crate) Changes<Status>);
+pub struct StatusStream(ReusableBoxFuture<'static, (Viewer<Status>, Option<Status>)>);
+
+impl StatusStream {
+    pub(crate) fn new(mut viewer: Viewer<Status>) -> Self {
+        Self(ReusableBoxFuture::new(async move {
+            let latest = viewer.latest();
+            (viewer, Some(latest))
+        }))
+    }
+}
+
+async fn next(mut viewer: Viewer<Status>) -> (Viewer<Status>, Option<Status>) {
+    let status = viewer.next().await;
+    (viewer, status)
+}
 
 impl Stream for StatusStream {
     type Item = Status;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Status>> {
-        self.0.poll_next(context)
+        let (viewer, status) = ready!(self.0.poll(context));
+        self.0.set(next(viewer));
+        Poll::Ready(status)
+    }
+}
+
+impl fmt::Debug for StatusStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StatusStream")
     }
 }
 
 /// The writing end: says how the replica ended, whatever ends it.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    status: watch::Sender<Status>,
+    board: Arc<Board<Status>>,
 }
 
 impl Publisher {
-    pub(crate) fn new(health: Health, protocol: vsr_core::Status) -> (Self, watch::Receiver<Status>) {
-        let (status, receiver) = watch::channel(Status { health, protocol });
-        (Self { status }, receiver)
+    pub(crate) fn new(health: Health, protocol: vsr_core::Status) -> (Self, Arc<Board<Status>>) {
+        let board = Board::new(Status { health, protocol });
+        (Self { board: board.clone() }, board)
     }
 
     pub(crate) fn joined(&self, protocol: vsr_core::Status) {
-        self.status.send_replace(Status { health: Health::Running, protocol });
+        self.board.change(|shown| {
+            *shown = Status { health: Health::Running, protocol };
+            true
+        });
     }
 
     /// Publishes if something changed, and says whether it did.
     pub(crate) fn publish(&self, protocol: vsr_core::Status) -> bool {
-        self.status.send_if_modified(|shown| std::mem::replace(&mut shown.protocol, protocol) != protocol)
+        self.board.change(|shown| std::mem::replace(&mut shown.protocol, protocol) != protocol)
     }
 
     pub(crate) fn end(&self, health: Health) {
-        self.status.send_modify(|shown| shown.health = health);
+        self.board.change(|shown| {
+            shown.health = health;
+            true
+        });
     }
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        if matches!(self.status.borrow().health, Health::Running | Health::NotJoined) {
+        if self.board.see(|shown| matches!(shown.health, Health::Running | Health::NotJoined)) {
             self.end(Health::Failed(ReplicaError::Aborted));
         }
+        self.board.end();
     }
 }
