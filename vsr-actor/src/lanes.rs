@@ -9,6 +9,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::{
     sync::{futures::OwnedNotified, mpsc},
@@ -31,6 +32,10 @@ const CONTROL_MAX: usize = 16;
 const PEERS_MAX: usize = 256;
 pub(crate) const CLIENTS_MAX: usize = 1024;
 const READS_MAX: usize = 1024;
+/// While so many proposals are under way requests wait, to be one more proposal together: of many small ones each would cost as
+/// much as a large one. But not for long: acknowledgements may come from far away.
+const PROPOSALS_MAX: usize = 2;
+const HELD_BACK_MAX: Duration = Duration::from_millis(1);
 
 /// What was taken from the lanes and waits for its step, and how the task waits for more.
 pub(crate) struct Lanes<M: StateMachine> {
@@ -52,6 +57,8 @@ pub(crate) struct Lanes<M: StateMachine> {
     bell: Option<Arc<Bell>>,
     /// The storage's next word.
     storage: Pin<Box<OwnedNotified>>,
+    /// When requests were taken last.
+    pub(crate) taken_at: Time,
     /// The last turn that took requests took more than one: others are likely to be on their way.
     pub(crate) crowded: bool,
     /// The latest write that was handed to the storage, and the latest one the protocol knows to be durable.
@@ -75,6 +82,7 @@ impl<M: StateMachine> Lanes<M> {
             now: Time(0),
             bell: None,
             storage: Box::pin(persisted.next_change()),
+            taken_at: Time(0),
             crowded: false,
             written: WriteId::default(),
             durable: 0,
@@ -86,8 +94,9 @@ impl<M: StateMachine> Lanes<M> {
 impl<M: StateMachine> ReplicaTask<M> {
     /// Waits until there is something to do. Cancel-safe: what was taken from a lane stays in its buffer.
     pub(crate) async fn wait(&mut self) {
-        let deadline = self.next_deadline();
-        let room = self.core.room();
+        let held_until = self.held_back_until();
+        let deadline = self.next_deadline().min(held_until.unwrap_or(Time(u64::MAX)));
+        let room = if held_until.is_some() { 0 } else { self.core.room() };
         let lanes = &mut self.lanes;
         if deadline <= lanes.now || (!lanes.clients.is_empty() && room > 0) {
             // There is work already; everybody else gets a chance in between.
@@ -112,6 +121,13 @@ impl<M: StateMachine> ReplicaTask<M> {
         if self.lanes.crowded {
             let_others_go_first().await;
         }
+    }
+
+    /// Until when requests wait for the proposals under way, if they do.
+    pub(crate) fn held_back_until(&self) -> Option<Time> {
+        let until = self.lanes.taken_at.after(HELD_BACK_MAX);
+        let waits = self.lanes.now < until && self.core.proposals_in_flight() >= PROPOSALS_MAX;
+        waits.then_some(until)
     }
 
     fn next_deadline(&self) -> Time {

@@ -140,6 +140,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         heard += taken;
         heard += self.take_reads(now);
         if taken > 0 {
+            self.lanes.taken_at = now.monotonic;
             self.lanes.crowded = taken > 1;
         }
         let waiting = || self.mailbox.clients.len();
@@ -213,7 +214,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     /// Takes requests from the clients that knock, as many as the protocol has room for. How many there were.
     fn take_requests(&mut self, now: Now) -> Result<usize, ReplicaError> {
         let mut knocks = std::mem::take(&mut self.lanes.clients);
-        let most = self.core.room().min(CLIENTS_MAX);
+        let most = if self.held_back_until().is_some() { 0 } else { self.core.room().min(CLIENTS_MAX) };
         let (mut room, mut result) = (most, Ok(()));
         knocks.retain_mut(|knock| {
             if room == 0 || result.is_err() {

@@ -87,6 +87,11 @@ impl Log {
         self.entries.get(self.index_of(op)?)
     }
 
+    /// The entries, from the newest.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev()
+    }
+
     /// The entries above the point at `after`.
     pub(crate) fn entries_after(&self, after: OpNumber) -> impl Iterator<Item = &Entry> {
         assert!(after >= self.base.op, "entries that were trimmed are not asked for");

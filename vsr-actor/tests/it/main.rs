@@ -1,5 +1,6 @@
 //! The runtime, seen from outside: time is paused, and nothing sleeps.
 
+mod batches;
 mod client;
 mod common;
 mod deadlines;

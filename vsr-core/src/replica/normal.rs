@@ -178,6 +178,19 @@ impl Replica {
         }
     }
 
+    /// How many entries this replica has proposed as primary that no quorum has yet, as far as it has heard. A host may leave requests
+    /// where they are meanwhile: what waits becomes one entry, and many small ones cost more than a few large ones.
+    #[must_use]
+    pub fn proposals_in_flight(&self) -> usize {
+        let Mode::Primary(primary) = &self.mode else { return 0 };
+        let acked = |index: usize| {
+            if index == self.me { self.own_acknowledgement() } else { primary.progress[index].acked }
+        };
+        let has_quorum =
+            |op: OpNumber| (0..self.replicas()).filter(|i| acked(*i) >= op).count() >= self.commit_quorum();
+        self.log.newest().take_while(|entry| entry.last() > self.commit && !has_quorum(entry.last())).count()
+    }
+
     /// By the configuration, whoever is connected (rule A6).
     fn commit_quorum(&self) -> usize {
         if self.mutated(Mutation::QuorumOfConnected) { self.heard() / 2 + 1 } else { self.quorum() }
