@@ -3,7 +3,7 @@
 
 use super::{
     Moment, Version,
-    map::{Entry, Map, shard_of},
+    map::{Entry, Key, Map, shard_of},
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub(super) struct Keyspace {
     entries: Map,
     /// The keys that end some day, by when they do. Follows from the entries: no part of a snapshot.
-    deadlines: BTreeSet<(u64, Bytes)>,
+    deadlines: BTreeSet<(u64, Key)>,
     /// The sum of the digests of the entries: so it does not depend on the order in which they were written.
     digest: u128,
     moment: Moment,
@@ -26,7 +26,7 @@ impl Keyspace {
         let mut digest = 0_u128;
         for (key, entry) in entries.iter() {
             digest = digest.wrapping_add(entry.digest());
-            deadlines.extend(entry.expires.map(|at| (at, key.clone())));
+            deadlines.extend(entry.expires.map(|at| (at, Key::from_slice(key))));
         }
         Self { entries, deadlines, digest, moment }
     }
@@ -80,10 +80,8 @@ impl Keyspace {
         let mut fresh = Some(entry);
         self.change_entry(key, |place| fresh.take().into_iter().for_each(|entry| *place = entry));
         if let Some(entry) = fresh {
-            // The key shares memory with its deadline, not with the log entry it came in.
-            let key = Bytes::copy_from_slice(key);
             self.digest = self.digest.wrapping_add(entry.digest());
-            self.deadlines.extend(entry.expires.map(|at| (at, key.clone())));
+            self.deadlines.extend(entry.expires.map(|at| (at, Key::from_slice(key))));
             self.entries.insert(key, entry);
         }
     }
@@ -114,7 +112,7 @@ impl Keyspace {
         let (after, new) = (entry.digest(), entry.expires);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
         if old != new {
-            let own = Bytes::copy_from_slice(key);
+            let own = Key::from_slice(key);
             if let Some(at) = old {
                 self.deadlines.remove(&(at, own.clone()));
             }
@@ -129,7 +127,7 @@ impl Keyspace {
         let shown = self.shows(&entry);
         self.digest = self.digest.wrapping_sub(entry.digest());
         if let Some(at) = entry.expires {
-            self.deadlines.remove(&(at, Bytes::copy_from_slice(key)));
+            self.deadlines.remove(&(at, Key::from_slice(key)));
         }
         self.entries.note_gone(shard_of(key), entry.changed);
         shown.then_some(entry.value)
@@ -166,7 +164,7 @@ impl Keyspace {
         if fresh.deadlines != self.deadlines {
             return Err("the deadlines are not those of the entries".into());
         }
-        let is_sealed = |(key, entry): (&Bytes, &Entry)| entry.digest() == entry.digest_under(key);
+        let is_sealed = |(key, entry): (&[u8], &Entry)| entry.digest() == entry.digest_under(key);
         if !self.entries.iter().all(is_sealed) || fresh.digest != self.digest {
             return Err("the digest is not that of the entries".into());
         }

@@ -23,7 +23,7 @@ impl Store {
             if bytes > room {
                 return Reply::Error(StoreError::TooManyKeys);
             }
-            keys.push(Some(key.clone()));
+            keys.push(Some(Bytes::copy_from_slice(key)));
         }
         Reply::Array(keys)
     }
@@ -53,7 +53,7 @@ impl Store {
                 let fits = pattern.is_none_or(|pattern| glob::matches(pattern, key));
                 if strings && fits && self.keys.shows(entry) {
                     bytes += key.len() + PART_BYTES;
-                    keys.push(key.clone());
+                    keys.push(Bytes::copy_from_slice(key));
                 }
             }
         }
@@ -79,10 +79,10 @@ impl Store {
     }
 }
 
-fn bulk(key: &Bytes, room: usize) -> Reply {
+fn bulk(key: &[u8], room: usize) -> Reply {
     if key.len() + PART_BYTES > room {
         Reply::Error(StoreError::ReplyTooLarge)
     } else {
-        Reply::Bulk(key.clone())
+        Reply::Bulk(Bytes::copy_from_slice(key))
     }
 }

@@ -2,12 +2,16 @@
 //! shard alone. So a snapshot of millions of keys does not stop the replica, neither when it is taken nor at the first write after it.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::{fmt, sync::Arc};
 use vsr_actor::vsr_core::checksum;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// With two million keys a shard has about 120: copied in a few microseconds. All together are pointers of 128 KiB.
 pub(super) const SHARDS: usize = 1 << 14;
+
+/// A key; a short one needs no memory of its own.
+pub(super) type Key = SmallVec<[u8; 23]>;
 
 /// What is under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +54,9 @@ impl Entry {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shard {
-    /// In the order of the keys, side by side: a shard of one key, as most are until there are many keys, is as large as its entry, and
-    /// copied as fast. The node of a tree has room for eleven.
-    entries: Vec<(Bytes, Entry)>,
+    /// In the order of the keys, side by side; a single one, as most are until there are many keys, is in the shard itself. To find a
+    /// key is to wait for memory: each step from one place to another costs as much as all that is done with what lies there.
+    entries: SmallVec<[(Key, Entry); 1]>,
     /// The latest change of a key that is gone: see [`Version`](super::Version).
     pub(super) gone: u64,
 }
@@ -60,7 +64,7 @@ pub(super) struct Shard {
 impl Shard {
     /// Where a key is, or would be.
     fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(own, _)| (**own).cmp(key))
+        self.entries.binary_search_by(|(own, _)| own.as_slice().cmp(key))
     }
 
     fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
@@ -69,18 +73,18 @@ impl Shard {
     }
 
     /// False if the key was there.
-    fn insert(&mut self, key: Bytes, entry: Entry) -> bool {
-        let found = self.find(&key);
+    fn insert(&mut self, key: &[u8], entry: Entry) -> bool {
+        let found = self.find(key);
         match found {
             Ok(at) => self.entries[at].1 = entry,
-            Err(at) => self.entries.insert(at, (key, entry)),
+            Err(at) => self.entries.insert(at, (Key::from_slice(key), entry)),
         }
         found.is_err()
     }
 
     /// In the order of the keys.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
-        self.entries.iter().map(|(key, entry)| (key, entry))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.entries.iter().map(|(key, entry)| (key.as_slice(), entry))
     }
 }
 
@@ -106,7 +110,7 @@ impl Map {
     /// A map whose last keys went with the op `gone`.
     pub(super) fn emptied(gone: u64) -> Self {
         // All share one empty shard until something is written.
-        let shard = Arc::new(Shard { entries: Vec::new(), gone });
+        let shard = Arc::new(Shard { entries: SmallVec::new(), gone });
         Self { shards: vec![shard; SHARDS], len: 0 }
     }
 
@@ -132,8 +136,8 @@ impl Map {
         Some(Arc::make_mut(shard))
     }
 
-    pub(super) fn insert(&mut self, key: Bytes, entry: Entry) {
-        let shard = Arc::make_mut(&mut self.shards[shard_of(&key)]);
+    pub(super) fn insert(&mut self, key: &[u8], entry: Entry) {
+        let shard = Arc::make_mut(&mut self.shards[shard_of(key)]);
         self.len += usize::from(shard.insert(key, entry));
     }
 
@@ -162,7 +166,7 @@ impl Map {
     }
 
     /// All of it, shard by shard, in the order of the keys within each.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Bytes, &Entry)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
         self.shards().flat_map(Shard::iter)
     }
 }
@@ -195,8 +199,8 @@ mod tests {
     fn it_is_a_map_with_a_length() {
         let mut map = Map::default();
         for number in 0..1000 {
-            map.insert(b(number), entry(number * 2));
-            map.insert(b(number), entry(number * 3));
+            map.insert(&b(number), entry(number * 2));
+            map.insert(&b(number), entry(number * 3));
         }
         assert_eq!((map.len(), map.get(b"7")), (1000, Some(&entry(21))));
         assert_eq!((map.remove(b"7"), map.remove(b"7")), (Some(entry(21)), None));
@@ -208,13 +212,13 @@ mod tests {
     #[test]
     fn a_write_after_a_copy_copies_one_shard_and_a_miss_none() {
         let mut map = Map::default();
-        (0..100_000).for_each(|number| map.insert(b(number), entry(number)));
+        (0..100_000).for_each(|number| map.insert(&b(number), entry(number)));
         let copy = map.clone();
         let own = |map: &Map| map.shards.iter().zip(&copy.shards).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
         assert!(map.remove(b"nobody").is_none() && map.get_mut(b"nobody").is_none());
         map.note_gone(3, 0);
         assert_eq!(own(&map), 0);
-        map.insert(b(7), entry(8));
+        map.insert(&b(7), entry(8));
         assert_eq!(own(&map), 1);
         map.remove(b"7");
         assert_eq!((own(&map), copy.get(b"7"), copy.len(), map.len()), (1, Some(&entry(7)), 100_000, 99_999));

@@ -48,7 +48,7 @@ fn write(entries: &Map, moment: Moment, to: &mut dyn Write) -> io::Result<()> {
         if let Some(at) = entry.expires {
             to.write_all(&at.to_le_bytes())?;
         }
-        for part in [key, &entry.value] {
+        for part in [key, &*entry.value] {
             let length = u32::try_from(part.len()).map_err(io::Error::other)?;
             to.write_all(&length.to_le_bytes())?;
             to.write_all(part)?;
@@ -86,7 +86,7 @@ fn read(from: &mut dyn Read) -> io::Result<Keyspace> {
         }
         last = place;
         let entry = Entry::new(&key, value, expires, changed);
-        entries.insert(key, entry);
+        entries.insert(&key, entry);
     }
     match from.read(&mut [0])? {
         0 => Ok(Keyspace::restored(entries, moment)),
