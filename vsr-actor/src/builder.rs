@@ -20,6 +20,7 @@ use crate::{
 use std::{
     fmt,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -285,16 +286,16 @@ impl<M: StateMachine> Builder<M> {
             pause: pause.clone(),
             start: place.start,
         };
-        let runtime = &entrance.runtime;
-        let (status, task) = if members.is_empty() {
+        // Behind a pointer: what tokio needs for a task is compiled once, and not again for each state machine.
+        let (status, task): (_, Pin<Box<dyn Future<Output = ()> + Send>>) = if members.is_empty() {
             let (publisher, status) = Publisher::new(Health::NotJoined, Status::not_joined(id));
-            (status, runtime.spawn(seat.wait_and_run(id, publisher)))
+            (status, Box::pin(seat.wait_and_run(id, publisher)))
         } else {
             let task = seat.join(id, members).await?;
             let (publisher, status) = Publisher::new(Health::Running, task.core.status());
-            (status, runtime.spawn(run(Run { task, publisher })))
+            (status, Box::pin(run(Run { task, publisher })))
         };
-        let task = task.abort_handle();
+        let task = entrance.runtime.spawn(task).abort_handle();
         Ok(Handle::new(Inner { peers, entrance, server, status, pause, task }))
     }
 }
