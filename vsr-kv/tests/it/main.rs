@@ -1,6 +1,5 @@
 //! The server as its users meet it: clients over TCP in front of three replicas, and the program itself.
 
-mod clients;
 mod directory;
 mod expiry;
 mod failover;

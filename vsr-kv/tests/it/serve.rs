@@ -3,7 +3,6 @@
 mod process;
 
 use process::{Group, Replica, refused, until};
-use redis::Commands;
 use std::fs;
 
 /// Nothing that the others have not done yet is asked of them: settings of another group, on a directory of this one.
@@ -17,31 +16,29 @@ fn refuse(group: &Group, arguments: &[String], data: usize) -> (Option<i32>, Str
 fn three_processes_survive_kills_and_orderly_ends() {
     let group = Group::new("survives");
     let mut replicas: Vec<_> = group.start_all().into_iter().map(Some).collect();
-    let get =
-        |replica: &Replica, key: &str| -> Option<u64> { replica.connect().get(key).expect("an answer") };
     // A backup takes writes, too.
-    let () = replicas[1].as_ref().expect("it runs").connect().set("a", 1).expect("acknowledged");
+    replicas[1].as_ref().expect("it runs").set("a", "1");
     let primary = replicas.iter().flatten().position(Replica::is_primary).expect("a primary");
     replicas[primary].take().expect("it runs").kill();
     let other = (primary + 1) % 3;
-    let () = replicas[other].as_ref().expect("it runs").connect().set("b", 2).expect("acknowledged");
+    replicas[other].as_ref().expect("it runs").set("b", "2");
     let again = group.start(primary);
     again.await_ready();
-    assert_eq!((get(&again, "a"), get(&again, "b")), (Some(1), Some(2)));
+    assert_eq!((again.value("a"), again.value("b")), ("1".to_owned(), "2".to_owned()));
     replicas[primary] = Some(again);
     // Told to end, a primary hands over first.
     let primary = replicas.iter().flatten().position(Replica::is_primary).expect("a primary");
     assert_eq!(replicas[primary].take().expect("it runs").terminate(), Some(0));
     let next =
         until(|| replicas.iter().flatten().find(|replica| replica.is_primary()), || "no primary".into());
-    assert_eq!(get(next, "b"), Some(2));
+    assert_eq!(next.value("b"), "2");
     replicas[primary] = Some(group.start(primary));
     replicas.iter().flatten().for_each(Replica::await_ready);
     // All at once: everything is on the disks.
-    let () = replicas[0].as_ref().expect("it runs").connect().set("c", 3).expect("acknowledged");
+    replicas[0].as_ref().expect("it runs").set("c", "3");
     replicas.into_iter().flatten().for_each(Replica::kill);
     for replica in &group.start_all() {
-        assert_eq!([get(replica, "a"), get(replica, "b"), get(replica, "c")], [Some(1), Some(2), Some(3)]);
+        assert_eq!(["a", "b", "c"].map(|key| replica.value(key)), ["1", "2", "3"]);
     }
 }
 
@@ -75,7 +72,8 @@ fn a_directory_of_another_replica_or_cluster_or_one_that_was_emptied_is_refused(
     let (code, told) = group.start(1).ended();
     assert_eq!(code, Some(78), "{told}");
     assert!(told.contains("was wiped or replaced") && told.contains("restore it"), "{told}");
-    let () = second.connect().set("k", "v").expect("two of three go on");
+    // Two of three go on.
+    second.set("k", "v");
 }
 
 #[test]

@@ -142,9 +142,28 @@ impl Replica {
         until(ready, || format!("{}\n{}", self.get("/readyz").1, self.log()));
     }
 
-    pub(super) fn connect(&self) -> redis::Connection {
-        let client = redis::Client::open(format!("redis://{}/", self.redis)).expect("a good address");
-        client.get_connection().expect("it listens")
+    /// Writes a value, and waits until it is acknowledged.
+    pub(super) fn set(&self, key: &str, value: &str) {
+        assert_eq!(self.say(&format!("SET {key} {value}"))[..], ["+OK"]);
+    }
+
+    /// A value that must be there.
+    pub(super) fn value(&self, key: &str) -> String {
+        let mut lines = self.say(&format!("GET {key}"));
+        assert!(lines.len() == 2 && lines[0].starts_with('$'), "{key}: {lines:?}");
+        lines.remove(1)
+    }
+
+    /// One line at the Redis port, and the lines of the answer.
+    fn say(&self, request: &str) -> Vec<String> {
+        let mut connection = TcpStream::connect(self.redis).expect("it listens");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a connection");
+        write!(connection, "{request}\r\nQUIT\r\n").expect("an open connection");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("text, and an orderly end");
+        let mut lines: Vec<_> = answer.lines().map(str::to_owned).collect();
+        assert_eq!(lines.pop().as_deref(), Some("+OK"), "{request}: the answer to QUIT comes last");
+        lines
     }
 
     pub(super) fn kill(mut self) {

@@ -1,12 +1,15 @@
-//! The `redis` crate, in both versions of the protocol.
+//! The `redis` crate at three replicas of `vsr-kv`, in both versions of the protocol.
 
-use super::{dev, port, roles};
 use redis::{Commands, Connection, RedisResult, cmd, pipe};
 use std::collections::BTreeSet;
 use vsr_kv::{
     dev::{Dev, config},
     server::{Password, Settings},
 };
+
+async fn dev() -> Dev {
+    Dev::start(0, None, config(), Settings::default()).await.expect("free ports and a valid configuration")
+}
 
 fn connect(port: u16, version: u8) -> Connection {
     let suffix = if version == 3 { "?protocol=resp3" } else { "" };
@@ -40,10 +43,8 @@ fn use_all_types(mut connection: Connection, prefix: &str) -> RedisResult<()> {
 #[tokio::test]
 async fn the_redis_crate_works_at_every_replica_in_both_versions() {
     let dev = dev().await;
-    let (primary, mut ids) = roles(&dev).await;
-    ids.push(primary);
-    for id in ids {
-        let port = port(&dev, id);
+    for address in dev.addresses() {
+        let port = address.port();
         for version in [2, 3] {
             let used = tokio::task::spawn_blocking(move || {
                 use_all_types(connect(port, version), &format!("{port}:{version}"))
