@@ -74,10 +74,10 @@ fn what_is_given_up_never_comes_back() {
     for seed in 400..415 {
         assert_eq!(run(seed, options).violation, None, "seed {seed}, with too many losses");
     }
-    // Somebody would be given up too early among them.
+    // Somebody would be given up too early, in one run of some two hundred: the range begins with one of them, and has room for others.
     let mutations = Mutations::default().with(Mutation::CountFetching);
     let rash = Options { mutations, replicas: Some(3), ..options };
-    let noticed = (560..570).any(|seed| run(seed, rash).violation.is_some());
+    let noticed = (508..708).any(|seed| run(seed, rash).violation.is_some());
     assert!(noticed, "a replica is given up that recovers, and nobody notices");
 }
 
