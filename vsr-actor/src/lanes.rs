@@ -33,9 +33,10 @@ const PEERS_MAX: usize = 256;
 pub(crate) const CLIENTS_MAX: usize = 1024;
 const READS_MAX: usize = 1024;
 /// While so many proposals are under way requests wait, to be one more proposal together: of many small ones each would cost as
-/// much as a large one. But not for long: acknowledgements may come from far away.
+/// much as a large one. But not for long: acknowledgements may come from far away. A log on a disk gathers by itself what it flushes;
+/// it is never kept waiting.
 const PROPOSALS_MAX: usize = 2;
-const HELD_BACK_MAX: Duration = Duration::from_millis(1);
+const HELD_BACK_MAX: Duration = Duration::from_millis(4);
 
 /// What was taken from the lanes and waits for its step, and how the task waits for more.
 pub(crate) struct Lanes<M: StateMachine> {
@@ -57,6 +58,8 @@ pub(crate) struct Lanes<M: StateMachine> {
     bell: Option<Arc<Bell>>,
     /// The storage's next word.
     storage: Pin<Box<OwnedNotified>>,
+    /// The storage had made the last write durable by the time it had taken it.
+    pub(crate) writes_at_once: bool,
     /// When requests were taken last.
     pub(crate) taken_at: Time,
     /// The last turn that took requests took more than one: others are likely to be on their way.
@@ -82,6 +85,7 @@ impl<M: StateMachine> Lanes<M> {
             now: Time(0),
             bell: None,
             storage: Box::pin(persisted.next_change()),
+            writes_at_once: false,
             taken_at: Time(0),
             crowded: false,
             written: WriteId::default(),
@@ -126,8 +130,8 @@ impl<M: StateMachine> ReplicaTask<M> {
     /// Until when requests wait for the proposals under way, if they do.
     pub(crate) fn held_back_until(&self) -> Option<Time> {
         let until = self.lanes.taken_at.after(HELD_BACK_MAX);
-        let waits = self.lanes.now < until && self.core.proposals_in_flight() >= PROPOSALS_MAX;
-        waits.then_some(until)
+        let may_wait = self.lanes.writes_at_once && self.lanes.now < until;
+        (may_wait && self.core.proposals_in_flight() >= PROPOSALS_MAX).then_some(until)
     }
 
     fn next_deadline(&self) -> Time {

@@ -345,7 +345,9 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
-                    if called("append", || self.storage.append(*write))?? == Appended::Done {
+                    let appended = called("append", || self.storage.append(*write))??;
+                    self.lanes.writes_at_once = appended == Appended::Done;
+                    if self.lanes.writes_at_once {
                         self.lanes.durable = id.sequence;
                         self.follow_ups.push(Input::Persisted(id));
                     }

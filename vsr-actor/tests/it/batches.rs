@@ -44,7 +44,7 @@ async fn what_comes_while_two_proposals_are_under_way_is_one_more() {
     assert_eq!(began.elapsed(), Duration::ZERO);
     let lengths = || proposed.lock().expect("nobody panics").iter().map(|(_, ops)| *ops).collect::<Vec<_>>();
     assert_eq!(lengths(), [1, 1]);
-    advance(Duration::from_millis(2)).await;
+    advance(Duration::from_millis(5)).await;
     for _ in 0..100 {
         yield_now().await;
     }
