@@ -1,8 +1,8 @@
 //! What comes into a replica's task, and how the task waits for it.
 
 use crate::{
-    Persisted, ReplyTo, StateMachine, answers::Due, bell::Bell, client::Knock, control::Control,
-    leaving::Leaving, read::ReadJob, replica_task::ReplicaTask, seat::next, server::Host,
+    Persisted, ReplyTo, StateMachine, answers::Due, bell::Bell, client::Knock, clock::Clock,
+    control::Control, leaving::Leaving, read::ReadJob, replica_task::ReplicaTask, seat::next, server::Host,
 };
 use std::{
     future::{Future, poll_fn},
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle as Runtime,
     sync::{futures::OwnedNotified, mpsc},
     task::yield_now,
     time::{Instant, Sleep, sleep_until},
@@ -37,6 +38,8 @@ const READS_MAX: usize = 1024;
 /// it is never kept waiting.
 const PROPOSALS_MAX: usize = 2;
 const HELD_BACK_MAX: Duration = Duration::from_millis(4);
+/// How long others go first, however many they are: they need not have to do with this replica.
+const OTHERS_FIRST_MAX: Duration = Duration::from_millis(4);
 
 /// What was taken from the lanes and waits for its step, and how the task waits for more.
 pub(crate) struct Lanes<M: StateMachine> {
@@ -123,7 +126,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         }
         poll_fn(|context| self.poll_lanes(context, room)).await;
         if self.lanes.crowded {
-            let_others_go_first().await;
+            let_others_go_first(self.clock).await;
         }
     }
 
@@ -186,9 +189,23 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 }
 
+/// Those whom the last replies woke, most of all: they are about to ask again. A worker's own queue holds 256 tasks. Whoever finds it
+/// full waits in the runtime's global queue, where a worker seldom looks as long as its own has something: tasks that keep waking each
+/// other would be served again and again, and the others a hundred times later.
+async fn let_others_go_first(clock: Clock) {
+    to_the_end_of_the_queue().await;
+    let metrics = Runtime::current().metrics();
+    if metrics.global_queue_depth() > 0 {
+        let until = clock.now().monotonic.after(OTHERS_FIRST_MAX);
+        while metrics.global_queue_depth() > 0 && clock.now().monotonic < until {
+            yield_now().await;
+        }
+    }
+}
+
 /// Goes to the end of the worker's queue: whoever is in it already may have something for this turn. Tokio's own yield comes back
 /// after its next look at timers and sockets, which may be sooner.
-async fn let_others_go_first() {
+async fn to_the_end_of_the_queue() {
     let mut gone = false;
     poll_fn(|context| {
         if std::mem::replace(&mut gone, true) {

@@ -7,6 +7,7 @@ mod deadlines;
 mod determinism;
 mod examples;
 mod failover;
+mod fairness;
 mod file_log;
 mod groups;
 mod history;
