@@ -504,8 +504,10 @@ impl Host {
     ) -> Result<(), Violation> {
         let id = self.id();
         watch.trace.fold(entry.hash().0 as u64 ^ range.start as u64);
+        let first = entry.op(range.start);
+        let mut replies = Vec::with_capacity(range.len());
         for index in range {
-            let op = OpNumber(entry.first().0 + index as u64);
+            let op = entry.op(index);
             if op <= self.applied {
                 return Err(Violation::new(
                     "J2 prefix",
@@ -536,9 +538,7 @@ impl Host {
             if !self.bewitched {
                 watch.checkers.on_apply(self.index, entry, index, &reply, &*self.machine)?;
             }
-            if let Some(core) = &mut self.core {
-                core.applied(op, &reply);
-            }
+            replies.push(reply.clone());
             if let Some((client, _)) = asked.and_then(|asked| self.waiters.remove(&asked)) {
                 out.answers.push((
                     client,
@@ -550,6 +550,9 @@ impl Host {
                 self.history.push((op, entry.operation(index)));
                 out.commits.push((entry.clone(), index, reply));
             }
+        }
+        if let Some(core) = &mut self.core {
+            core.applied_all(first, replies.iter().map(|reply| &reply[..]));
         }
         Ok(())
     }

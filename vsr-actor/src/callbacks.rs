@@ -3,7 +3,7 @@
 use crate::config::mix;
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, io};
+use std::{fmt, io, ops::Range};
 use vsr_core::{Entry, OpNumber, Origin, RequestNumber, SessionId, ViewNumber};
 
 /// All that a commit may depend on beside the state and the operation: equal on every replica (D7).
@@ -110,6 +110,32 @@ pub trait StateMachine: Snapshot + Sized {
 /// assert!(too_short.is_err());
 /// # Ok::<(), PayloadError>(())
 /// ```
+///
+/// A format of one's own, which copies what it reads and so needs no [`Bytes`] of its own:
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::ops::Range;
+/// use vsr_actor::{Payload, PayloadError};
+///
+/// struct Key([u8; 4]);
+///
+/// impl Payload for Key {
+///     fn encode(&self, into: &mut Vec<u8>) {
+///         into.extend_from_slice(&self.0);
+///     }
+///     fn decode(from: Bytes) -> Result<Self, PayloadError> {
+///         Self::decode_part(&from, 0..from.len())
+///     }
+///     fn decode_part(body: &Bytes, part: Range<usize>) -> Result<Self, PayloadError> {
+///         let key = body[part].try_into();
+///         key.map(Self).map_err(|_| PayloadError { wanted: "Key", why: "it has not four bytes".into() })
+///     }
+/// }
+///
+/// assert_eq!(Key::decode_part(&Bytes::from("abcdefgh"), 2..6)?.0, *b"cdef");
+/// # Ok::<(), PayloadError>(())
+/// ```
 pub trait Payload: Sized + Send + 'static {
     /// Appends the value to `into`.
     fn encode(&self, into: &mut Vec<u8>);
@@ -119,6 +145,16 @@ pub trait Payload: Sized + Send + 'static {
     /// # Errors
     /// When the bytes are not such a value.
     fn decode(from: Bytes) -> Result<Self, PayloadError>;
+
+    /// [`decode`](Self::decode), from a part of a buffer that holds other values, too: this is what replicas call. It hands
+    /// `decode` a slice, whose reference is counted by all threads of all replicas in the process. A type that copies what it needs
+    /// can spare that, and read `body[part]`.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    fn decode_part(body: &Bytes, part: Range<usize>) -> Result<Self, PayloadError> {
+        Self::decode(body.slice(part))
+    }
 }
 
 /// Bytes that are no value of the type they were decoded as.
@@ -144,12 +180,20 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {
     }
 
     fn decode(from: Bytes) -> Result<Self, PayloadError> {
-        let wrong = |why: String| PayloadError { wanted: std::any::type_name::<T>(), why };
-        match bincode::serde::decode_from_slice(&from, format()) {
-            Ok((value, read)) if read == from.len() => Ok(value),
-            Ok((_, read)) => Err(wrong(format!("{} bytes follow it", from.len() - read))),
-            Err(error) => Err(wrong(error.to_string())),
-        }
+        decode_slice(&from)
+    }
+
+    fn decode_part(body: &Bytes, part: Range<usize>) -> Result<Self, PayloadError> {
+        decode_slice(&body[part])
+    }
+}
+
+fn decode_slice<T: DeserializeOwned>(from: &[u8]) -> Result<T, PayloadError> {
+    let wrong = |why: String| PayloadError { wanted: std::any::type_name::<T>(), why };
+    match bincode::serde::decode_from_slice(from, format()) {
+        Ok((value, read)) if read == from.len() => Ok(value),
+        Ok((_, read)) => Err(wrong(format!("{} bytes follow it", from.len() - read))),
+        Err(error) => Err(wrong(error.to_string())),
     }
 }
 

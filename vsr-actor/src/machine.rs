@@ -4,6 +4,7 @@ use crate::{Commit, Frozen, Payload, ReplicaError, StateMachine, StorageError, s
 use std::{
     any::Any,
     future::{Future, poll_fn},
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::Poll,
@@ -12,39 +13,64 @@ use vsr_core::{Entry, State};
 
 pub(crate) struct Machine<M: StateMachine> {
     machine: M,
-    /// The encoded reply of the last operation.
-    reply: Vec<u8>,
+    applied: Applied<M::Reply>,
     /// What the protocol was told last.
     next_tick: Option<u64>,
 }
 
-impl<M: StateMachine> Machine<M> {
-    pub(crate) fn new(machine: M) -> Self {
-        Self { machine, reply: Vec::new(), next_tick: None }
+/// Replies to operations that were applied in a row: as values, and encoded one after the other.
+pub(crate) struct Applied<R> {
+    /// A tick has none.
+    pub(crate) replies: Vec<Option<R>>,
+    bytes: Vec<u8>,
+    /// Where the bytes of each end.
+    ends: Vec<usize>,
+}
+
+impl<R> Applied<R> {
+    fn clear(&mut self) {
+        self.replies.clear();
+        self.bytes.clear();
+        self.ends.clear();
     }
 
-    /// Applies the operation at `index` of `entry`. A tick has no reply.
+    fn push(&mut self, reply: Option<R>) {
+        self.replies.push(reply);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// The bytes of each.
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.bytes[std::mem::replace(&mut start, *end)..*end])
+    }
+}
+
+impl<M: StateMachine> Machine<M> {
+    pub(crate) fn new(machine: M) -> Self {
+        let applied = Applied { replies: Vec::new(), bytes: Vec::new(), ends: Vec::new() };
+        Self { machine, applied, next_tick: None }
+    }
+
+    /// Applies operations of `entry`. Their replies are in [`applied`](Self::applied), also those before one that failed.
     ///
     /// # Errors
     /// [`ReplicaError::Poisoned`]. The state may be half-changed: it must not be used any more.
-    pub(crate) fn apply(&mut self, entry: &Entry, index: usize) -> Result<Option<M::Reply>, ReplicaError> {
-        let commit = Commit::of(entry, index);
-        let Self { machine, reply: bytes, .. } = self;
-        bytes.clear();
-        let applied = caught(|| match commit.request {
-            None => {
-                machine.handle_tick(&commit);
-                Ok(None)
-            }
-            Some(_) => {
-                let operation =
-                    M::Operation::decode(entry.operation(index)).map_err(|error| error.to_string())?;
-                let reply = machine.handle_commit(&commit, operation);
-                reply.encode(bytes);
-                Ok(Some(reply))
-            }
-        });
-        applied.and_then(|applied| applied).map_err(|reason| ReplicaError::Poisoned { op: commit.op, reason })
+    pub(crate) fn apply(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
+        let Self { machine, applied, .. } = self;
+        applied.clear();
+        let start = range.start;
+        let done =
+            caught(|| range.into_iter().try_for_each(|index| apply_one(machine, entry, index, applied)));
+        done.and_then(|done| done).map_err(|reason| {
+            let op = entry.op(start + self.applied.replies.len());
+            ReplicaError::Poisoned { op, reason }
+        })
+    }
+
+    /// What the operations that were applied last came to.
+    pub(crate) fn applied(&mut self) -> &mut Applied<M::Reply> {
+        &mut self.applied
     }
 
     /// The state, to be looked at.
@@ -55,11 +81,6 @@ impl<M: StateMachine> Machine<M> {
     /// The state, for the user's own callbacks.
     pub(crate) fn state_mut(&mut self) -> &mut M {
         &mut self.machine
-    }
-
-    /// The encoded reply of what was applied last.
-    pub(crate) fn reply(&self) -> &[u8] {
-        &self.reply
     }
 
     /// The time at which the machine wants a tick, if that changed since the last call.
@@ -86,6 +107,27 @@ impl<M: StateMachine> Machine<M> {
         }
         restored.map_err(|error| ReplicaError::Callback { callback: "restore", reason: error.to_string() })
     }
+}
+
+fn apply_one<M: StateMachine>(
+    machine: &mut M,
+    entry: &Entry,
+    index: usize,
+    applied: &mut Applied<M::Reply>,
+) -> Result<(), String> {
+    let commit = Commit::of(entry, index);
+    if commit.request.is_none() {
+        machine.handle_tick(&commit);
+        applied.push(None);
+        return Ok(());
+    }
+    let run = entry.run();
+    let operation =
+        M::Operation::decode_part(run.body(), run.part(index)).map_err(|error| error.to_string())?;
+    let reply = machine.handle_commit(&commit, operation);
+    reply.encode(&mut applied.bytes);
+    applied.push(Some(reply));
+    Ok(())
 }
 
 /// Calls user code that must not fail.

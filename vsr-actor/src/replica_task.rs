@@ -415,49 +415,69 @@ impl<M: StateMachine> ReplicaTask<M> {
 
     /// Applies committed operations; each reply goes to the protocol and to whoever waits for it here.
     fn commit(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
-        let last = vsr_core::OpNumber(entry.first().0 + range.end as u64 - 1);
-        let applied = self.apply(entry, range);
-        // Also those before an operation that failed.
+        let last = entry.op(range.end - 1);
+        let applied = if self.telemetry.is_watched() || !entry.run().traces().is_empty() {
+            range.into_iter().try_for_each(|index| self.apply_watched(entry, index))
+        } else {
+            let start = range.start;
+            let applied = self.apply(entry, range);
+            // Also those before an operation that failed.
+            self.hand_in_replies(entry, start);
+            applied
+        };
         let delivered = if self.lanes.due.is_empty() { Ok(()) } else { self.deliver(last) };
         applied.and(delivered)
     }
 
+    /// Applies one operation where somebody looks at each.
+    fn apply_watched(&mut self, entry: &Entry, index: usize) -> Result<(), ReplicaError> {
+        let op = entry.op(index);
+        let begun = self.telemetry.is_watched().then(|| self.telemetry.operation_started(&self.core, op));
+        let trace = entry.trace(index);
+        match trace {
+            None => self.apply(entry, index..index + 1),
+            Some(trace) => {
+                commit_span(trace, op, entry.view()).in_scope(|| self.apply(entry, index..index + 1))
+            }
+        }?;
+        if let Some(begun) = begun {
+            self.telemetry.operation_stopped(&self.core, op, begun);
+        }
+        if let Some(trace) = trace {
+            self.telemetry.traced_commit(&self.core, trace, op, entry.view());
+        }
+        self.hand_in_replies(entry, index);
+        Ok(())
+    }
+
     fn apply(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
-        let watched = self.telemetry.is_watched();
-        for index in range {
-            let op = vsr_core::OpNumber(entry.first().0 + index as u64);
-            let begun = watched.then(|| self.telemetry.operation_started(&self.core, op));
-            let trace = entry.trace(index);
-            let applied = match trace {
-                None => self.machine.apply(entry, index),
-                Some(trace) => {
-                    commit_span(trace, op, entry.view()).in_scope(|| self.machine.apply(entry, index))
-                }
-            };
-            let reply =
-                applied.inspect_err(|error| self.telemetry.operation_failed(&self.core, op, error))?;
-            if let Some(begun) = begun {
-                self.telemetry.operation_stopped(&self.core, op, begun);
-            }
-            if let Some(trace) = trace {
-                self.telemetry.traced_commit(&self.core, trace, op, entry.view());
-            }
-            self.core.applied(op, self.machine.reply());
-            let (Some(reply), Origin::Request { session, request, checksum, .. }) =
-                (reply, entry.origin(index))
+        let start = range.start;
+        self.machine.apply(entry, range).inspect_err(|error| {
+            let op = entry.op(start + self.machine.applied().replies.len());
+            self.telemetry.operation_failed(&self.core, op, error);
+        })
+    }
+
+    /// What the operations from `start` on came to goes to the protocol, and becomes due to those who wait here.
+    fn hand_in_replies(&mut self, entry: &Entry, start: usize) {
+        let Self { core, machine, waiters, telemetry, lanes, .. } = self;
+        let applied = machine.applied();
+        core.applied_all(entry.op(start), applied.encoded());
+        let watched = telemetry.is_watched();
+        for (head, reply) in entry.run().heads()[start..].iter().zip(applied.replies.drain(..)) {
+            let (Some(reply), Origin::Request { session, request, checksum, .. }) = (reply, head.origin)
             else {
                 continue;
             };
-            let Some(waiting) = self.waiters.take(session, request) else { continue };
+            let Some(waiting) = waiters.take(session, request) else { continue };
             let same = waiting.checksum == checksum;
             if watched || !same {
                 let what = (session, request, waiting.since);
-                self.telemetry.request_answered(&self.core, what, (!same).then_some("Conflict"));
+                telemetry.request_answered(core, what, (!same).then_some("Conflict"));
             }
             let reply = if same { Ok(reply) } else { Err(RequestError::Conflict) };
-            self.lanes.due.push(Due { session, request, reply });
+            lanes.due.push(Due { session, request, reply });
         }
-        Ok(())
     }
 
     /// An actor hears of its peers.

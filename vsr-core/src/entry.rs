@@ -110,6 +110,12 @@ impl Entry {
         size_of_val(run.heads()) + size_of_val(run.traces())
     }
 
+    /// Op-number of the operation at `index`.
+    #[must_use]
+    pub fn op(&self, index: usize) -> OpNumber {
+        OpNumber(self.0.first.0 + index as u64)
+    }
+
     /// Where the operation at `index` comes from.
     #[must_use]
     pub fn origin(&self, index: usize) -> Origin {

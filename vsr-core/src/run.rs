@@ -6,7 +6,7 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
-use core::fmt::Write as _;
+use core::{fmt::Write as _, ops::Range};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Where an operation comes from, and with it what committing it does.
@@ -115,8 +115,14 @@ impl Run {
     /// The bytes of the operation at `index`: a slice of the shared body, not a copy.
     #[must_use]
     pub fn operation(&self, index: usize) -> Bytes {
+        self.body.slice(self.part(index))
+    }
+
+    /// Where in the body the bytes of the operation at `index` are.
+    #[must_use]
+    pub fn part(&self, index: usize) -> Range<usize> {
         let start = if index == 0 { 0 } else { self.heads[index - 1].end as usize };
-        self.body.slice(start..self.heads[index].end as usize)
+        start..self.heads[index].end as usize
     }
 
     /// The trace that the operation at `index` belongs to.

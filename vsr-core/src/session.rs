@@ -169,7 +169,8 @@ impl Sessions {
         found.last_op = op;
         found.kept.push_back(Kept { checksum, reply: Stored::Pending });
         let not_acked = request.0 + 1 - acked_below.min(request).0;
-        while found.kept.len() as u64 > not_acked.min(window) {
+        let kept_max = not_acked.min(window) as usize;
+        while found.kept.len() > kept_max {
             found.forget_oldest();
         }
         Begin::Execute
@@ -193,10 +194,11 @@ impl Sessions {
         }
     }
 
-    /// Whoever has a slot now, for the mutation that does not ask who.
-    #[cfg(feature = "inject")]
-    pub(crate) fn in_slot(&self, slot: u32) -> Option<SessionId> {
-        ((slot as usize) < self.slots.len()).then(|| self.id_of(slot as usize))
+    /// The session that is meant; for the mutation that does not ask who it is: `anybody` who has the slot now.
+    #[inline]
+    pub(crate) fn meant(&self, session: SessionId, anybody: bool) -> SessionId {
+        let taken = anybody && (session.slot as usize) < self.slots.len();
+        if taken { self.id_of(session.slot as usize) } else { session }
     }
 
     fn oldest(&self) -> usize {
@@ -258,10 +260,9 @@ impl Session {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some(Kept { reply: Stored::Here(reply), .. }) = self.kept.front() {
+        if let Some(Kept { reply: Stored::Here(reply), .. }) = self.kept.pop_front() {
             self.kept_bytes -= reply.len() as u64;
         }
-        self.kept.pop_front();
     }
 }
 

@@ -5,7 +5,7 @@ use vsr_actor::{
     Appended, Builder, Health, LogStorage, Message, Outcome, Persisted, ReplicaError, ReplicaId, Replies,
     ReplyTo, RequestError, StorageError, Transport,
     prelude::*,
-    vsr_core::{Restored, Write},
+    vsr_core::{OpNumber, Restored, Write},
 };
 
 #[tokio::test(start_paused = true)]
@@ -29,6 +29,11 @@ async fn a_panic_poisons_every_replica_at_the_same_operation() {
     let first = poisoned(0).await;
     let second = tokio::select! { second = poisoned(1) => second, second = poisoned(2) => second };
     assert_eq!(first.1, second.1);
+    assert_eq!(
+        first.1,
+        OpNumber(4),
+        "behind the session, the first addition and the one it was proposed with"
+    );
     // Started again they meet the same operation: it is neither skipped nor applied in silence.
     for (id, _) in [first, second] {
         cluster.restart(ReplicaId(id)).await.expect("it starts");

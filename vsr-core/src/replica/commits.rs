@@ -8,7 +8,7 @@ use crate::{
     id::{OpNumber, RequestNumber, SessionId},
     log::Point,
     mutation::Mutation,
-    run::Origin,
+    run::{Head, Origin},
     session::{Begin, Lookup, Registered, Sessions},
     snapshot::{Arrived, Replicated, Snapshot},
     state::{BlobError, State},
@@ -85,24 +85,33 @@ impl Commits {
         !self.owed.is_empty()
     }
 
-    /// Notes that the reply of `op` is in, and says where the operation comes from.
-    #[inline]
-    pub(crate) fn applied(&mut self, op: OpNumber) -> Origin {
-        let owed = self.owed.front_mut().filter(|owed| owed.next() == op);
-        let owed = owed.expect("replies are handed in once, in the order of the commits");
-        let origin = owed.entry.origin(owed.range.start);
-        owed.range.start += 1;
+    /// What replies are owed for next, which must be those of the operations from `first` on.
+    fn owed_from(&self, first: OpNumber) -> &Owed {
+        let owed = self.owed.front().filter(|owed| owed.next() == first);
+        owed.expect("replies are handed in once, in the order of the commits")
+    }
+
+    /// Notes that so many more replies are in.
+    fn handed_in(&mut self, replies: usize) {
+        let Some(owed) = self.owed.front_mut() else { return };
+        owed.range.start += replies;
+        self.applied = OpNumber(owed.next().0 - 1);
         if owed.range.is_empty() {
             self.owed.pop_front();
         }
-        self.applied = if self.owed.is_empty() { self.emitted } else { op };
-        origin
+        if self.owed.is_empty() {
+            self.applied = self.emitted;
+        }
     }
 }
 
 impl Owed {
     fn next(&self) -> OpNumber {
         OpNumber(self.entry.first().0 + self.range.start as u64)
+    }
+
+    fn heads(&self) -> &[Head] {
+        &self.entry.run().heads()[self.range.clone()]
     }
 }
 
@@ -182,7 +191,8 @@ impl Replica {
             Origin::Request { session, request, acked_below, checksum } => {
                 let of = Asked::Request(session, request);
                 self.settled(of);
-                let session = self.session_meant(session);
+                let anybody = self.mutated(Mutation::AnySessionInSlot);
+                let session = self.sessions.meant(session, anybody);
                 match self.sessions.begin(session, request, acked_below, checksum, op) {
                     Begin::Execute => return true,
                     Begin::Duplicate if self.mutated(Mutation::ForgetSessions) => return true,
@@ -204,22 +214,28 @@ impl Replica {
     /// # Panics
     /// When `op` is not the operation whose reply is due.
     pub fn applied(&mut self, op: OpNumber, reply: &[u8]) {
-        self.digests.roll(op, reply);
-        if let Origin::Request { session, request, .. } = self.commits.applied(op) {
-            self.sessions.finish(self.session_meant(session), request, reply);
-        }
+        self.applied_all(op, [reply]);
     }
 
-    #[cfg(feature = "inject")]
-    fn session_meant(&self, session: SessionId) -> SessionId {
+    /// [`applied`](Self::applied) for several operations of one [`Commit`](Effect::Commit), in their order: cheaper where there are many
+    /// at a time.
+    ///
+    /// # Panics
+    /// When `first` is not the operation whose reply is due, or there are more replies than that effect has operations left.
+    pub fn applied_all<'a>(&mut self, first: OpNumber, replies: impl IntoIterator<Item = &'a [u8]>) {
         let anybody = self.mutated(Mutation::AnySessionInSlot);
-        if anybody { self.sessions.in_slot(session.slot).unwrap_or(session) } else { session }
-    }
-
-    #[cfg(not(feature = "inject"))]
-    #[expect(clippy::unused_self, reason = "the same face as with the feature")]
-    fn session_meant(&self, session: SessionId) -> SessionId {
-        session
+        let Self { commits, digests, sessions, .. } = self;
+        let mut heads = commits.owed_from(first).heads().iter();
+        let mut count = 0;
+        for reply in replies {
+            let head = heads.next().expect("there is a reply for each operation, and no other");
+            digests.roll(OpNumber(first.0 + count), reply);
+            if let Origin::Request { session, request, .. } = head.origin {
+                sessions.finish(sessions.meant(session, anybody), request, reply);
+            }
+            count += 1;
+        }
+        commits.handed_in(count as usize);
     }
 
     /// What the table can answer for an executed request.
@@ -353,5 +369,75 @@ impl Replica {
         self.timers.snapshot_at = None;
         self.observe(Event::SnapshotInstalled { op: snapshot.op() });
         self.out.push(Effect::InstallSnapshot(snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        ClientId, Config, Effect, Entry, Input, Now, OpNumber, Origin, Replica, ReplicaId, Request,
+        RequestNumber, Restored, SessionId, checksum,
+    };
+    use alloc::{format, vec, vec::Vec};
+    use bytes::Bytes;
+
+    fn ask(replica: &mut Replica, origin: Origin, operation: Bytes, effects: &mut Vec<Effect>) {
+        replica.step(Now::default(), Input::Request(Request::new(origin, operation)), effects);
+    }
+
+    /// Ends turns with a storage that writes at once. What was committed.
+    fn settle(replica: &mut Replica, effects: &mut Vec<Effect>) -> Option<Entry> {
+        loop {
+            replica.end_turn(Now::default(), effects);
+            let done: Vec<_> = core::mem::take(effects);
+            for effect in &done {
+                match effect {
+                    Effect::Append(write) => {
+                        replica.step(Now::default(), Input::Persisted(write.id), effects);
+                    }
+                    Effect::Commit { entry, .. } => return Some(entry.clone()),
+                    _ => {}
+                }
+            }
+            if done.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// A host may watch each operation or none: that must not make replicas differ.
+    #[test]
+    fn replies_may_be_handed_in_one_by_one_or_together() {
+        let mut effects = Vec::new();
+        let config = Config::new(ReplicaId(0), vec![ReplicaId(0)]);
+        let started = Replica::start(Now::default(), config, Restored::default(), &mut effects);
+        let mut replica = started.expect("a valid configuration");
+        assert!(settle(&mut replica, &mut effects).is_none());
+        ask(&mut replica, Origin::Register { client: ClientId(1) }, Bytes::new(), &mut effects);
+        assert!(settle(&mut replica, &mut effects).is_none(), "the machine never sees a registration");
+        let session = SessionId { slot: 0, number: OpNumber(1) };
+        for number in 1..=3 {
+            let operation = Bytes::from(vec![number as u8]);
+            let request = RequestNumber(number);
+            let checksum = checksum(&operation);
+            let origin = Origin::Request { session, request, acked_below: RequestNumber(1), checksum };
+            ask(&mut replica, origin, operation, &mut effects);
+        }
+        let entry = settle(&mut replica, &mut effects).expect("three operations");
+        let replies: [&[u8]; 3] = [b"one", b"a reply that is too long to lie in the table itself", b""];
+
+        let mut one_by_one = replica.clone();
+        for (index, reply) in replies.iter().enumerate() {
+            one_by_one.applied(entry.op(index), reply);
+        }
+        let mut together = replica.clone();
+        together.applied_all(entry.first(), replies);
+        assert_eq!(format!("{together:?}"), format!("{one_by_one:?}"));
+        let mut in_two = replica.clone();
+        in_two.applied_all(entry.first(), replies[..2].iter().copied());
+        assert_eq!(in_two.status().applied, entry.op(1));
+        in_two.applied_all(entry.op(2), replies[2..].iter().copied());
+        assert_eq!(format!("{in_two:?}"), format!("{one_by_one:?}"));
+        assert_ne!(format!("{replica:?}"), format!("{one_by_one:?}"), "replies leave a trace");
     }
 }

@@ -5,6 +5,7 @@
 use super::Running;
 use crate::memory::workload::{Client, Put, Table};
 use bytes::Bytes;
+use std::ops::Range;
 use vsr_actor::{Cluster, Commit, Payload, PayloadError, StateMachine};
 
 /// A put, as bytes.
@@ -18,6 +19,11 @@ impl Payload for Operation {
     }
 
     fn decode(from: Bytes) -> Result<Self, PayloadError> {
+        Self::decode_part(&from, 0..from.len())
+    }
+
+    fn decode_part(body: &Bytes, part: Range<usize>) -> Result<Self, PayloadError> {
+        let from = &body[part];
         let wrong = || PayloadError { wanted: "put", why: format!("{} bytes, not 80", from.len()) };
         let (key, value) = from.split_first_chunk().ok_or_else(wrong)?;
         let (first, second) = value.split_first_chunk().ok_or_else(wrong)?;
