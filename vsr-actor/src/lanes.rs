@@ -1,13 +1,12 @@
 //! What comes into a replica's task, and how the task waits for it.
 
 use crate::{
-    Persisted, ReplyTo, StateMachine, answers::Due, bell::Bell, client::Knock, clock::Clock,
+    Persisted, ReplyTo, StateMachine, answers::Due, bell::Bells, client::Knock, clock::Clock,
     control::Control, leaving::Leaving, read::ReadJob, replica_task::ReplicaTask, seat::next, server::Host,
 };
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -57,8 +56,8 @@ pub(crate) struct Lanes<M: StateMachine> {
     timer: Option<(Time, Pin<Box<Sleep>>)>,
     /// When the last turn began.
     pub(crate) now: Time,
-    /// Wakes the task for what seldom comes.
-    bell: Option<Arc<Bell>>,
+    /// Who rings has something.
+    bells: Bells,
     /// The storage's next word.
     storage: Pin<Box<OwnedNotified>>,
     /// The storage had made the last write durable by the time it had taken it.
@@ -86,7 +85,8 @@ impl<M: StateMachine> Lanes<M> {
             stale: Vec::new(),
             timer: None,
             now: Time(0),
-            bell: None,
+            // Nobody's, until the task waits for the first time.
+            bells: Bells::new(Waker::noop()),
             storage: Box::pin(persisted.next_change()),
             writes_at_once: false,
             taken_at: Time(0),
@@ -108,7 +108,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         if deadline <= lanes.now || (!lanes.clients.is_empty() && room > 0) {
             // There is work already; everybody else gets a chance in between.
             yield_now().await;
-            return;
+            return self.top_up();
         }
         // Armed again only if it would be late: one that is early costs a turn, each arming costs more.
         if lanes.timer.as_ref().is_none_or(|(armed, sleep)| deadline < *armed || sleep.is_elapsed()) {
@@ -120,13 +120,12 @@ impl<M: StateMachine> ReplicaTask<M> {
                 }
                 None => lanes.timer = Some((deadline, Box::pin(sleep_until(at)))),
             }
-            if let Some(bell) = &lanes.bell {
-                bell.ring_later();
-            }
+            lanes.bells.seldom.ring_later();
         }
         poll_fn(|context| self.poll_lanes(context, room)).await;
         if self.lanes.crowded {
             let_others_go_first(self.clock).await;
+            self.top_up();
         }
     }
 
@@ -143,39 +142,41 @@ impl<M: StateMachine> ReplicaTask<M> {
         [leaving, callbacks].into_iter().flatten().fold(self.core.deadline(), Time::min)
     }
 
-    /// Adds what has come since, where anything may have.
-    pub(crate) fn top_up(&mut self) {
+    /// Adds what has come since the lanes were asked.
+    fn top_up(&mut self) {
         let Self { mailbox, lanes, .. } = self;
-        if lanes.bell.as_ref().is_none_or(|bell| bell.may_have_rung()) {
+        if lanes.bells.seldom.may_have_rung() {
             top_up(&mut mailbox.control, &mut lanes.control, CONTROL_MAX);
             top_up(&mut mailbox.reads, &mut lanes.reads, READS_MAX);
         }
-        top_up(&mut mailbox.peers, &mut lanes.peers, PEERS_MAX);
-        top_up(&mut mailbox.clients, &mut lanes.clients, CLIENTS_MAX);
+        if lanes.bells.peers.may_have_rung() {
+            top_up(&mut mailbox.peers, &mut lanes.peers, PEERS_MAX);
+        }
+        if lanes.bells.clients.may_have_rung() {
+            top_up(&mut mailbox.clients, &mut lanes.clients, CLIENTS_MAX);
+        }
     }
 
-    /// Only what comes with every operation is asked each time.
+    /// Asks those whose bell rang.
     fn poll_lanes(&mut self, context: &mut Context<'_>, room: usize) -> Poll<()> {
-        let bell = Bell::of(&mut self.lanes.bell, context).clone();
-        if (bell.has_rung() || self.background.is_busy() || self.host.is_some())
-            && self.poll_seldom(&mut Context::from_waker(&Waker::from(bell.clone()))).is_ready()
-        {
-            // Perhaps it is not the only one.
-            bell.ring_later();
-            return Poll::Ready(());
-        }
+        self.lanes.bells.belong_to(context);
+        let mut ready = self.poll_seldom().is_ready();
         let Self { mailbox, lanes, .. } = self;
-        if mailbox.peers.poll_recv_many(context, &mut lanes.peers, PEERS_MAX).is_ready()
-            || (room > 0
-                && mailbox.clients.poll_recv_many(context, &mut lanes.clients, CLIENTS_MAX).is_ready())
-        {
-            return Poll::Ready(());
+        ready |= lanes.bells.peers.answer(&mut mailbox.peers, &mut lanes.peers, PEERS_MAX).is_ready();
+        if room > 0 {
+            let clients = &mut lanes.clients;
+            ready |= lanes.bells.clients.answer(&mut mailbox.clients, clients, CLIENTS_MAX).is_ready();
         }
-        Poll::Pending
+        if ready { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll_seldom(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_seldom(&mut self) -> Poll<()> {
         let Self { mailbox, lanes, persisted, background, host, .. } = self;
+        let bell = &lanes.bells.seldom;
+        if !bell.has_rung() && !background.is_busy() && host.is_none() {
+            return Poll::Pending;
+        }
+        let context = &mut Context::from_waker(bell.waker());
         let mut ready = mailbox.control.poll_recv_many(context, &mut lanes.control, CONTROL_MAX).is_ready();
         if lanes.storage.as_mut().poll(context).is_ready() {
             lanes.storage = Box::pin(persisted.next_change());
@@ -185,7 +186,12 @@ impl<M: StateMachine> ReplicaTask<M> {
         ready |= lanes.timer.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(context).is_ready());
         ready |= mailbox.reads.poll_recv_many(context, &mut lanes.reads, READS_MAX).is_ready();
         ready |= pin!(next(host)).poll(context).is_ready();
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        if ready {
+            // Perhaps it is not the only one.
+            bell.ring_later();
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 }
 

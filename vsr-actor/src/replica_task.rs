@@ -111,7 +111,6 @@ impl<M: StateMachine> ReplicaTask<M> {
         let now = self.clock.now();
         self.lanes.now = now.monotonic;
         self.core.set_observed(self.telemetry.is_heard());
-        self.top_up();
         for control in std::mem::take(&mut self.lanes.control) {
             match control {
                 Control::Shutdown { hand_over } => self.leave(now, hand_over),
