@@ -344,7 +344,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
-                    let appended = called("append", || self.storage.append(*write))??;
+                    let appended = called("append", || self.storage.append(write))??;
                     self.lanes.writes_at_once = appended == Appended::Done;
                     if self.lanes.writes_at_once {
                         self.lanes.durable = id.sequence;

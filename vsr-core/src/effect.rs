@@ -25,7 +25,7 @@ pub enum Effect {
         message: Message,
     },
     /// Make it durable, whole or not at all, in order; then say [`Persisted`](crate::Input::Persisted).
-    Append(Box<Write>),
+    Append(Write),
     /// Apply operations of `entry` to the state machine, and hand each reply to [`applied`](crate::Replica::applied)
     /// before the next input.
     Commit {
@@ -87,8 +87,8 @@ pub enum Effect {
 pub struct Write {
     /// Its name.
     pub id: WriteId,
-    /// The record, if it changed.
-    pub record: Option<Record>,
+    /// The record, if it changed: seldom.
+    pub record: Option<Box<Record>>,
     /// Snapshot, entries and commit-number that the storage held are void: a log that was lost is replaced by this write. From
     /// then on the storage is [`Intact`](crate::LogState::Intact) again.
     pub reset: bool,

@@ -21,8 +21,8 @@ impl Content {
     /// Adds a frame. Its snapshot is a file of its own.
     pub(super) fn apply(&mut self, frame: &Frame) {
         let write = &frame.write;
-        if write.record.is_some() {
-            self.record.clone_from(&write.record);
+        if let Some(record) = &write.record {
+            self.record = Some(Record::clone(record));
             self.record_sequence = frame.sequence;
         }
         if frame.snapshot_op > self.snapshot_op {

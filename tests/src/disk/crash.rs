@@ -101,7 +101,7 @@ impl Disk {
 
     /// What is left of a write. False if the next one was not begun.
     fn leave(&mut self, index: usize, pending: Pending, luck: &mut Luck) -> bool {
-        let record = pending.write.record.clone();
+        let record = pending.write.record.as_deref().cloned();
         let in_journal = self.mode == StorageMode::Durable && (!self.lost || pending.write.reset);
         if in_journal {
             let snapshot = pending.write.snapshot.is_some();

@@ -28,7 +28,7 @@ pub(super) struct Frame {
     /// Which snapshot is the current one.
     pub(super) snapshot_op: OpNumber,
     /// The rest; its snapshot is a file.
-    pub(super) write: Box<Write>,
+    pub(super) write: Write,
     pub(super) state: State,
 }
 

@@ -42,7 +42,7 @@ pub enum StorageMode {
 /// A write that was accepted and not flushed.
 #[derive(Clone, Debug)]
 struct Pending {
-    write: Box<Write>,
+    write: Write,
     /// The last frame that was flushed when it came.
     flushed: u64,
 }
@@ -89,7 +89,7 @@ impl Disk {
     }
 
     /// Accepts a write; it is not durable yet.
-    pub fn submit(&mut self, write: Box<Write>) {
+    pub fn submit(&mut self, write: Write) {
         self.pending.push_back(Pending { write, flushed: self.sequence });
         if self.says_too_early() {
             self.word.give(self.sequence + self.pending.len() as u64, None);
@@ -143,7 +143,7 @@ impl Disk {
 
     /// Snapshot, frame, slots, in this order.
     fn flush(&mut self, pending: Pending, state: State) {
-        let record = pending.write.record.clone();
+        let record = pending.write.record.as_deref().cloned();
         self.shelf.0.iter_mut().for_each(|file| file.flushed = true);
         if self.lost && !pending.write.reset {
             // There is no journal to write to, and nothing to write to it: a replica without a log has only promises.

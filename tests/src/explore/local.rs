@@ -158,7 +158,7 @@ impl Local {
             for effect in std::mem::take(&mut effects) {
                 if let Effect::Append(write) = effect {
                     told.entries.extend(write.entries.iter().cloned());
-                    self.store.submit(*write);
+                    self.store.submit(write);
                     if self.writes_at_once {
                         done = self.store.complete_one();
                     }

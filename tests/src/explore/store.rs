@@ -34,8 +34,8 @@ impl Store {
         if write.reset {
             (self.entries, self.commit) = (Vec::new(), OpNumber(0));
         }
-        if write.record.is_some() {
-            self.record = write.record;
+        if let Some(record) = write.record {
+            self.record = Some(*record);
         }
         if let Some(above) = write.truncate_above {
             self.entries.retain(|entry| entry.last() <= above);

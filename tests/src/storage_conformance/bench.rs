@@ -174,7 +174,7 @@ impl<'a> Bench<'a> {
 fn model_of(restored: Restored) -> Result<MemoryStorage, Wrong> {
     let mut model = MemoryStorage::default();
     let Restored { record, snapshot, entries, commit, log } = restored;
-    let entries = entries.into();
+    let (record, entries) = (record.map(Box::new), entries.into());
     let write = Write { record, snapshot, entries, commit, ..super::writes::nothing() };
     model.append(write).map_err(|error| error.to_string())?;
     if log == LogState::Lost {

@@ -71,7 +71,7 @@ impl Alone {
                 match effect {
                     Effect::Append(write) => {
                         let id = write.id;
-                        self.writes.push(*write);
+                        self.writes.push(write);
                         self.replica.step(Now::default(), Input::Persisted(id), &mut self.effects);
                     }
                     Effect::Commit { entry, range } => {
@@ -145,11 +145,11 @@ fn another_tail(record: &mut Record, operations: u8) -> Write {
     (record.view, record.log_view) = (ViewNumber(5), ViewNumber(5));
     let entry = other.writes().iter().flat_map(|write| write.entries.clone()).last().expect("it was asked");
     let truncate_above = Some(OpNumber(entry.first().0 - 1));
-    Write { record: Some(record.clone()), truncate_above, entries: [entry].into(), ..nothing() }
+    Write { record: Some(Box::new(record.clone())), truncate_above, entries: [entry].into(), ..nothing() }
 }
 
 /// The newest snapshot among `writes` and what follows it, in the place of all that is there; and the last op.
-pub(super) fn replacement(writes: &[Write], record: Option<Record>) -> (Write, OpNumber) {
+pub(super) fn replacement(writes: &[Write], record: Option<Box<Record>>) -> (Write, OpNumber) {
     let snapshot: Arc<Snapshot> =
         writes.iter().rev().find_map(|write| write.snapshot.clone()).expect("some operations were asked");
     let entries = writes.iter().flat_map(|write| write.entries.clone());
@@ -159,6 +159,6 @@ pub(super) fn replacement(writes: &[Write], record: Option<Record>) -> (Write, O
 }
 
 /// The latest record.
-pub(super) fn record_of(writes: &[Write]) -> Record {
+pub(super) fn record_of(writes: &[Write]) -> Box<Record> {
     writes.iter().rev().find_map(|write| write.record.clone()).expect("the first write has one")
 }

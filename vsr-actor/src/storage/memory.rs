@@ -87,7 +87,7 @@ impl LogStorage for MemoryStorage {
             *kept = Kept { record: kept.record.take(), ..Kept::default() };
         }
         if let Some(record) = write.record {
-            kept.record = Some(record);
+            kept.record = Some(*record);
         }
         if let Some(snapshot) = write.snapshot {
             kept.snapshot = Some(snapshot);

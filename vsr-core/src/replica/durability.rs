@@ -193,7 +193,7 @@ impl Replica {
         if self.durability.is_clean() {
             return;
         }
-        let record = self.durability.dirty.record.then(|| self.record());
+        let record = self.durability.dirty.record.then(|| Box::new(self.record()));
         if self.mutated(Mutation::LeaveOldTail) {
             self.durability.dirty.truncate_above = None;
         }
@@ -207,7 +207,7 @@ impl Replica {
             bytes: entries.iter().map(Entry::bytes).sum(),
             since: self.now.monotonic,
         });
-        self.out.push(Effect::Append(Box::new(Write {
+        self.out.push(Effect::Append(Write {
             id: WriteId { boot: *boot, sequence: *sequence },
             record,
             reset,
@@ -216,7 +216,7 @@ impl Replica {
             entries,
             trim_through,
             commit: self.commit,
-        })));
+        }));
     }
 
     /// Decision 11: a watermark. What waited for it happens now.

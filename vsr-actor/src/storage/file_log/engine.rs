@@ -208,7 +208,7 @@ impl Engine {
             }
             last = Some(next);
         }
-        Ok(batch.iter().rev().find_map(|write| write.record.clone()))
+        Ok(batch.iter().rev().find_map(|write| write.record.as_deref().cloned()))
     }
 
     /// Sees to it that a frame of so many bytes fits at the end of the log.

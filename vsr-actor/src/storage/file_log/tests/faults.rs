@@ -113,7 +113,7 @@ fn the_record_only_grows() {
     assert!(told.contains("fall back"), "{told}");
     drop(engine);
     let (_, found) = open(&disk).expect("nothing was written");
-    assert_eq!(found.record, Some(script::record_of(&script::story())));
+    assert_eq!(found.record, Some(*script::record_of(&script::story())));
     let mut empty = open(&Memory::default()).expect("it is empty").0;
     let told = failed(empty.write(&[script::nothing(1)]));
     assert!(told.contains("first write"), "{told}");
@@ -141,7 +141,9 @@ fn a_lost_log_is_lost_until_another_takes_its_place() {
     // Promises are kept meanwhile.
     let mut record = found.record.expect("it is kept");
     record.view = ViewNumber(record.view.0 + 1);
-    engine.write(&[Write { record: Some(record.clone()), ..script::nothing(1) }]).expect("the disk is good");
+    engine
+        .write(&[Write { record: Some(Box::new(record.clone())), ..script::nothing(1) }])
+        .expect("the disk is good");
     drop(engine);
     let (mut engine, found) = open(&disk).expect("its record is good");
     assert_eq!((found.log, &found.record), (LogState::Lost, &Some(record.clone())));

@@ -66,7 +66,7 @@ impl Alone {
                 match effect {
                     Effect::Append(write) => {
                         let id = write.id;
-                        self.writes.push(*write);
+                        self.writes.push(write);
                         self.replica.step(Now::default(), Input::Persisted(id), &mut self.effects);
                     }
                     Effect::Commit { entry, range } => {
@@ -195,7 +195,7 @@ pub(super) fn newest_snapshot(writes: &[Write]) -> Arc<Snapshot> {
     writes.iter().rev().find_map(|write| write.snapshot.clone()).expect("there was one")
 }
 
-pub(super) fn record_of(batches: &[Vec<Write>]) -> vsr_core::Record {
+pub(super) fn record_of(batches: &[Vec<Write>]) -> Box<vsr_core::Record> {
     let records = batches.iter().rev().flatten().find_map(|write| write.record.clone());
     records.expect("the first write has one")
 }
