@@ -276,15 +276,20 @@ impl<M: StateMachine> ReplicaTask<M> {
             Some(Origin::Tick) | None => return Ok(()),
         }
         let watched = self.telemetry.is_watched();
+        let mut count = 0;
         for request in requests.iter() {
             let Origin::Request { session, request: number, checksum, .. } = request.origin else { continue };
             self.waiters.insert(session, Waiting { request: number, checksum, since: now.monotonic });
+            count += 1;
             if watched {
                 self.telemetry.request_started(&self.core, session, number);
             }
             if let Some(trace) = &request.trace {
                 self.telemetry.traced_request(&self.core, session, number, trace);
             }
+        }
+        if !watched {
+            self.telemetry.requests_started(count);
         }
         self.core.step_all(now, requests.drain(..).map(Input::Request), &mut self.effects);
         Ok(())
@@ -418,14 +423,21 @@ impl<M: StateMachine> ReplicaTask<M> {
         let applied = if self.telemetry.is_watched() || !entry.run().traces().is_empty() {
             range.into_iter().try_for_each(|index| self.apply_watched(entry, index))
         } else {
-            let start = range.start;
-            let applied = self.apply(entry, range);
-            // Also those before an operation that failed.
-            self.hand_in_replies(entry, start);
-            applied
+            self.apply_run(entry, range)
         };
         let delivered = if self.lanes.due.is_empty() { Ok(()) } else { self.deliver(last) };
         applied.and(delivered)
+    }
+
+    /// Applies operations side by side. Those before one that fails are handed in all the same.
+    fn apply_run(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
+        let start = range.start;
+        let begun = self.telemetry.operations_started();
+        let applied = self.apply(entry, range);
+        let done = self.machine.applied().replies.len();
+        self.telemetry.operations_stopped(begun, done + usize::from(applied.is_err()), done);
+        self.hand_in_replies(entry, start);
+        applied
     }
 
     /// Applies one operation where somebody looks at each.
@@ -473,10 +485,13 @@ impl<M: StateMachine> ReplicaTask<M> {
             if watched || !same {
                 let what = (session, request, waiting.since);
                 telemetry.request_answered(core, what, (!same).then_some("Conflict"));
+            } else {
+                telemetry.request_stopped(waiting.since);
             }
             let reply = if same { Ok(reply) } else { Err(RequestError::Conflict) };
             lanes.due.push(Due { session, request, reply });
         }
+        telemetry.count_answered();
     }
 
     /// An actor hears of its peers.

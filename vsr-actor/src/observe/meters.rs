@@ -100,6 +100,11 @@ impl Histogram {
             self.0.record(duration);
         }
     }
+
+    /// The same `count` times.
+    pub(super) fn take_many(&self, duration: Duration, count: usize) {
+        self.0.record_many(duration, count);
+    }
 }
 
 impl Handle for Histogram {
@@ -358,7 +363,7 @@ meters! {
 
     /// Operations given to the state machine.
     operations_started_total: Counter;
-    /// Time the state machine took for one operation.
+    /// Time the state machine took for one operation; the mean of those that were committed together, unless somebody hears of each.
     operation_duration_seconds: Histogram;
     /// Operations that could not be applied; the replica ends with it.
     operation_exceptions_total: Counter;

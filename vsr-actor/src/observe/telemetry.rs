@@ -35,6 +35,8 @@ pub(crate) struct Telemetry {
     left: Option<Time>,
     /// The snapshot that is being written out, and since when.
     freezing: Option<(OpNumber, Time)>,
+    /// Requests that came in one turn and are answered in another: when they came, and how many were not counted yet.
+    answered: Option<(Time, usize)>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl Telemetry {
             leading: None,
             left: None,
             freezing: None,
+            answered: None,
         }
     }
 
@@ -94,13 +97,17 @@ impl Telemetry {
         anybody && !self.off
     }
 
-    /// Whether anybody hears of single operations and requests: asked before anything is done for them.
+    /// Whether anybody hears of single operations and requests: asked before anything is done for them. Metrics do not: they are
+    /// counted together.
     pub(crate) fn is_watched(&self) -> bool {
-        let anybody = self.metered
-            || self.observers.want_all()
+        let anybody = self.observers.want_all()
             || tracing::enabled!(target: "vsr::state_machine", Level::TRACE)
             || tracing::enabled!(target: "vsr::protocol", Level::TRACE);
         anybody && !self.off
+    }
+
+    fn is_metered(&self) -> bool {
+        self.metered && !self.off
     }
 
     /// An observer that panicked is the end of the replica.
@@ -267,6 +274,33 @@ impl Telemetry {
         self.tell(Source::Now(core), &event);
     }
 
+    /// Clients of this replica asked so many times, and nobody hears of each.
+    pub(crate) fn requests_started(&self, count: usize) {
+        if self.is_metered() {
+            self.meters.requests_total.take(count as u64);
+        }
+    }
+
+    /// One of them, which came at `since`, is answered with a reply: to be counted with its like.
+    pub(crate) fn request_stopped(&mut self, since: Time) {
+        match &mut self.answered {
+            Some((came, count)) if *came == since => *count += 1,
+            _ => {
+                self.count_answered();
+                self.answered = Some((since, 1));
+            }
+        }
+    }
+
+    /// Counts all that were answered.
+    pub(crate) fn count_answered(&mut self) {
+        if let Some((since, count)) = self.answered.take()
+            && self.is_metered()
+        {
+            self.meters.request_duration_seconds.take_many(self.since(since), count);
+        }
+    }
+
     /// A client of this replica asked, and its request belongs to a trace.
     pub(crate) fn traced_request(
         &mut self,
@@ -314,6 +348,19 @@ impl Telemetry {
     pub(crate) fn operation_stopped(&mut self, core: &Replica, op: OpNumber, begun: Time) {
         let duration = self.since(begun);
         self.tell(Source::Now(core), &Event::OperationStopped { op, duration });
+    }
+
+    /// The state machine gets operations of which nobody hears one by one; when that was.
+    pub(crate) fn operations_started(&self) -> Option<Time> {
+        self.is_metered().then(|| self.now())
+    }
+
+    /// It got so many, and is done with the first ones: all, or all but the last.
+    pub(crate) fn operations_stopped(&self, begun: Option<Time>, got: usize, done: usize) {
+        let Some(begun) = begun else { return };
+        self.meters.operations_started_total.take(got as u64);
+        let each = self.since(begun) / u32::try_from(done).unwrap_or(u32::MAX).max(1);
+        self.meters.operation_duration_seconds.take_many(each, done);
     }
 
     /// It could not do it.
@@ -368,7 +415,7 @@ impl Telemetry {
         reads: usize,
         requests_waiting: impl FnOnce() -> usize,
     ) {
-        if messages + requests + reads > 0 && self.is_watched() {
+        if messages + requests + reads > 0 && (self.is_metered() || self.is_watched()) {
             let requests_waiting = requests_waiting();
             let event = Event::MailboxTaken { messages, requests, reads, requests_waiting };
             self.tell(Source::Now(core), &event);

@@ -74,6 +74,8 @@ pub(super) type Series = (String, BTreeMap<String, String>);
 struct Taken {
     /// Of a counter the sum, of a gauge the bits of the last value, of a histogram how often.
     value: AtomicU64,
+    /// Of a histogram each value.
+    seconds: Mutex<Vec<f64>>,
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,6 +118,13 @@ impl Capture {
         let series = self.series();
         let found = series.iter().find(|((known, has), _)| known == name && fits(has));
         found.map(|(_, bits)| f64::from_bits(*bits))
+    }
+
+    /// What a histogram was told, over all labels.
+    pub(super) fn seconds(&self, name: &str) -> Vec<f64> {
+        let metrics = lock(&self.metrics);
+        let found = metrics.iter().filter(|((known, _), _)| known == name);
+        found.flat_map(|(_, taken)| lock(&taken.seconds).clone()).collect()
     }
 
     pub(super) fn described(&self) -> BTreeSet<String> {
@@ -232,8 +241,9 @@ impl GaugeFn for Taken {
 }
 
 impl HistogramFn for Taken {
-    fn record(&self, _: f64) {
+    fn record(&self, seconds: f64) {
         self.value.fetch_add(1, Ordering::Relaxed);
+        lock(&self.seconds).push(seconds);
     }
 }
 

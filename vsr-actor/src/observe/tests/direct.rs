@@ -247,8 +247,34 @@ async fn what_nobody_wants_is_not_even_looked_at() {
 
     let recorder = Capture::default();
     let _recorder = metrics::set_default_local_recorder(&recorder);
-    assert!(
-        Telemetry::new(group, core.status(), clock, Listeners::default()).is_watched(),
-        "by the recorder"
-    );
+    let telemetry = Telemetry::new(group, core.status(), clock, Listeners::default());
+    assert!(!telemetry.is_watched(), "a recorder counts what happens together");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorder_is_told_together_what_nobody_hears_one_by_one() {
+    let _alone = alone().await;
+    let capture = Capture::default();
+    let recorder = capture.clone();
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    let clock = Clock::new();
+    let core = replica(clock).await;
+    let group = Config::default().group;
+    let mut telemetry = Telemetry::new(group, core.status(), clock, Listeners::default());
+    let early = clock.now().monotonic;
+    telemetry.requests_started(3);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let late = clock.now().monotonic;
+    let begun = telemetry.operations_started();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    telemetry.operations_stopped(begun, 3, 2);
+    for since in [early, early, late] {
+        telemetry.request_stopped(since);
+    }
+    telemetry.count_answered();
+    telemetry.count_answered();
+    assert_eq!(capture.total("vsr_requests_total"), 3);
+    assert_eq!(capture.seconds("vsr_request_duration_seconds"), [2.0, 2.0, 1.0]);
+    assert_eq!(capture.total("vsr_operations_started_total"), 3, "with the one that failed");
+    assert_eq!(capture.seconds("vsr_operation_duration_seconds"), [0.5, 0.5], "each took as long");
 }

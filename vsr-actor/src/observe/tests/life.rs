@@ -1,6 +1,6 @@
 //! Groups that live through everything, and what they tell of it.
 
-use super::{Capture, agree, alone, metrics_fit};
+use super::{Capture, agree, alone, capture::Series, metrics_fit};
 use crate::{
     Client, Cluster, Config, Record, ReplicaError, ReplicaId, RequestError, Verdict, observe::EVENTS,
     prelude::*,
@@ -229,6 +229,51 @@ async fn what_groups_live_through_is_told_as_the_table_says() {
     ] {
         assert_eq!(capture.total(metric), told[event], "{metric}");
     }
+}
+
+/// What is counted of operations and requests, at each replica.
+async fn counted(observer: Option<Capture>) -> BTreeMap<Series, u64> {
+    let capture = Capture::default();
+    let recorder = capture.clone();
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    let cluster = Cluster::builder(3, Adder::default).seed(7);
+    let cluster = match observer {
+        Some(observer) => cluster.observer(observer),
+        None => cluster,
+    };
+    let cluster = cluster.start().await.expect("the configuration is valid");
+    let (primary, backups) = settled(&cluster).await;
+    for id in [primary, backups[0]] {
+        let client = cluster.client_at(id).expect("it is there");
+        let mut tickets = Vec::new();
+        for _ in 0..5 {
+            tickets.push(client.submit(1).await.expect("there is room"));
+        }
+        for ticket in tickets {
+            ticket.await.expect("a quorum is there");
+        }
+    }
+    cluster.await_convergence().await.expect("all are connected");
+    let mut series = capture.series();
+    series.retain(|(name, _), _| {
+        ["vsr_requests_total", "vsr_request_duration_seconds"].contains(&name.as_str())
+            || name.starts_with("vsr_operation")
+    });
+    series
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_are_the_same_whether_or_not_somebody_hears_of_each_operation() {
+    let _alone = alone().await;
+    let capture = Capture::default();
+    let (heard, unheard) = (counted(Some(capture.clone())).await, counted(None).await);
+    assert!(!capture.named("vsr.state_machine.operation.stop").is_empty());
+    assert_eq!(unheard, heard);
+    assert_eq!(
+        heard.values().sum::<u64>(),
+        10 + 10 + 3 * (10 + 10 + 12),
+        "and 2 sessions were committed, too"
+    );
 }
 
 #[tokio::test(start_paused = true)]
