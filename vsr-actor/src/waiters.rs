@@ -106,6 +106,7 @@ impl<R> Waiters<R> {
     }
 
     /// One more waits in a session that is [open](Self::open). Another copy of the same request is replaced.
+    #[inline]
     pub(crate) fn insert(&mut self, session: SessionId, waiting: Waiting) {
         let Some(slot) = self.slot(session) else { return };
         if slot.waiting.back().is_none_or(|last| last.request < waiting.request) {
@@ -124,6 +125,7 @@ impl<R> Waiters<R> {
     }
 
     /// The one who waits for a request, if there is one here. To be answered by the session's [`claim`](Self::claim).
+    #[inline]
     pub(crate) fn take(&mut self, session: SessionId, request: RequestNumber) -> Option<Waiting> {
         let slot = self.slot(session)?;
         let front = slot.waiting.front()?;
@@ -150,6 +152,7 @@ impl<R> Waiters<R> {
         }
     }
 
+    #[inline]
     fn slot(&mut self, session: SessionId) -> Option<&mut Slot<R>> {
         self.slots.get_mut(session.slot as usize).filter(|slot| slot.session == session.number)
     }

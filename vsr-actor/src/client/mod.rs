@@ -31,7 +31,7 @@ use session::Session;
 use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle as Runtime,
-    sync::{TryAcquireError, mpsc, oneshot},
+    sync::{SemaphorePermit, TryAcquireError, mpsc, oneshot},
     task::AbortHandle,
     time::{Instant, timeout_at},
 };
@@ -167,20 +167,14 @@ impl<M: StateMachine> Client<M> {
     /// See [`RequestError`]; [`outcome`](RequestError::outcome) says whether the operation may have been executed.
     pub async fn request(&self, operation: M::Operation) -> Result<M::Reply, RequestError> {
         let span = RequestSpan::new(self.trace.as_ref());
-        if span.is_disabled() {
-            return self.ask(operation, span.trace).await;
+        let (room, since) = self.room().await?;
+        let (reply, _) = self.enter(&operation, room, since, span.as_ref())?;
+        // Not kept while it is waited for.
+        drop(operation);
+        match reply.await {
+            Ok(reply) => reply,
+            Err(_gone) => Err(RequestError::Stopped { outcome: Outcome::Unknown }),
         }
-        let trace = span.trace.clone();
-        span.around(self.ask(operation, trace)).await
-    }
-
-    async fn ask(
-        &self,
-        operation: M::Operation,
-        trace: Option<Arc<TraceContext>>,
-    ) -> Result<M::Reply, RequestError> {
-        let (reply, _) = self.enter(operation, trace).await?;
-        reply.await.unwrap_or(Err(RequestError::Stopped { outcome: Outcome::Unknown }))
     }
 
     /// Submits an operation, as soon as the window has room, and returns without waiting for the reply. Several submissions of one
@@ -193,7 +187,8 @@ impl<M: StateMachine> Client<M> {
     /// and [`Stopped`](RequestError::Stopped). The operation was not executed.
     pub async fn submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
         let span = RequestSpan::new(self.trace.as_ref());
-        let (reply, id) = self.enter(operation, span.trace.clone()).await?;
+        let (room, since) = self.room().await?;
+        let (reply, id) = self.enter(&operation, room, since, span.as_ref())?;
         Ok(Ticket::new(reply, id, false, self.shared.clone()).within(span))
     }
 
@@ -204,8 +199,8 @@ impl<M: StateMachine> Client<M> {
     pub fn try_submit(&self, operation: M::Operation) -> Result<Ticket<M::Reply>, RequestError> {
         let (waiting, reply) = Waiting::caller();
         let span = RequestSpan::new(self.trace.as_ref());
-        let to = ReplyTo::Waiter(waiting);
-        let id = self.try_send(operation, to, span.trace.clone()).map_err(|(error, _)| error)?;
+        let id =
+            self.try_send(&operation, ReplyTo::Waiter(waiting), span.as_ref()).map_err(|(error, _)| error)?;
         Ok(Ticket::new(reply, id, false, self.shared.clone()).within(span))
     }
 
@@ -215,18 +210,18 @@ impl<M: StateMachine> Client<M> {
         operation: M::Operation,
         to: ReplyTo<M::Reply>,
     ) -> Result<RequestId, Unsent<M::Reply>> {
-        self.try_send(operation, to, self.trace.clone())
+        self.try_send(&operation, to, None)
     }
 
     fn try_send(
         &self,
-        operation: M::Operation,
+        operation: &M::Operation,
         to: ReplyTo<M::Reply>,
-        trace: Option<Arc<TraceContext>>,
+        span: Option<&RequestSpan>,
     ) -> Result<RequestId, Unsent<M::Reply>> {
         match self.shared.session.room.try_acquire() {
             Ok(permit) => {
-                let id = self.send(operation, to, Instant::now(), trace)?;
+                let id = self.send(operation, to, Instant::now(), span)?;
                 permit.forget();
                 Ok(id)
             }
@@ -237,39 +232,49 @@ impl<M: StateMachine> Client<M> {
         }
     }
 
-    async fn enter(
+    /// Room for one request in the window, and since when it was waited for.
+    async fn room(&self) -> Result<(SemaphorePermit<'_>, Instant), RequestError> {
+        let (room, now) = (&self.shared.session.room, Instant::now());
+        if let Ok(permit) = room.try_acquire() {
+            return Ok((permit, now));
+        }
+        match timeout_at(queue::after(now, self.deadline), room.acquire()).await {
+            Ok(Ok(permit)) => Ok((permit, now)),
+            Ok(Err(_closed)) => Err(RequestError::Stopped { outcome: Outcome::NotExecuted }),
+            Err(_elapsed) => Err(RequestError::Overloaded { waited: self.deadline }),
+        }
+    }
+
+    /// Sends a request of one who waits for the reply.
+    fn enter(
         &self,
-        operation: M::Operation,
-        trace: Option<Arc<TraceContext>>,
+        operation: &M::Operation,
+        room: SemaphorePermit<'_>,
+        since: Instant,
+        span: Option<&RequestSpan>,
     ) -> Result<Entered<M::Reply>, RequestError> {
-        let room = &self.shared.session.room;
-        let now = Instant::now();
-        let permit = match room.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => match timeout_at(queue::after(now, self.deadline), room.acquire()).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_closed)) => return Err(RequestError::Stopped { outcome: Outcome::NotExecuted }),
-                Err(_elapsed) => return Err(RequestError::Overloaded { waited: self.deadline }),
-            },
-        };
         let (waiting, reply) = Waiting::caller();
-        let id = self.send(operation, ReplyTo::Waiter(waiting), now, trace).map_err(|(error, _)| error)?;
+        let id = self.send(operation, ReplyTo::Waiter(waiting), since, span).map_err(|(error, _)| error)?;
         // The queue gives it back with the answer.
-        permit.forget();
+        room.forget();
         Ok((reply, id))
     }
 
     /// Encodes and queues a request; the deadline counts from `since`.
     fn send(
         &self,
-        operation: M::Operation,
+        operation: &M::Operation,
         to: ReplyTo<M::Reply>,
         since: Instant,
-        trace: Option<Arc<TraceContext>>,
+        span: Option<&RequestSpan>,
     ) -> Result<RequestId, Unsent<M::Reply>> {
         let session = &self.shared.session;
+        let trace = span.map_or(&self.trace, |span| &span.trace).clone();
         with_scratch(|scratch| {
-            operation.encode(scratch);
+            match span {
+                None => operation.encode(scratch),
+                Some(span) => span.in_scope(|| operation.encode(scratch)),
+            }
             // Checked before it gets a number: a number must not be skipped later.
             if scratch.len() > session.operation_bytes_max {
                 let bytes_max = session.operation_bytes_max;

@@ -180,23 +180,24 @@ impl<R> Queue<R> {
         self.items.get_mut(index)
     }
 
-    /// The request is answered; who waits for it, and how many requests left the queue by that.
-    pub(super) fn answer(&mut self, number: u64) -> (Option<ReplyTo<R>>, usize) {
-        let Some(item) = self.item(number) else { return (None, 0) };
+    /// The request is answered; who waits for it.
+    pub(super) fn answer(&mut self, number: u64) -> Option<ReplyTo<R>> {
+        let item = self.item(number)?;
         item.copies = item.copies.saturating_sub(1);
         item.answered = true;
         item.deadline = None;
-        let to = item.to.take();
-        let mut freed = 0;
-        while self.items.front().is_some_and(|item| item.answered) {
-            self.items.pop_front();
-            self.base += 1;
-            freed += 1;
-        }
+        item.to.take()
+    }
+
+    /// What is answered leaves, as far as nothing unanswered is before it. How many that were.
+    pub(super) fn let_go(&mut self) -> usize {
+        let freed = self.items.iter().take_while(|item| item.answered).count();
+        self.items.drain(..freed);
+        self.base += freed as u64;
         if self.items.is_empty() {
             self.earliest_deadline = None;
         }
-        (to, freed)
+        freed
     }
 
     /// A copy was given back: whoever held it did not propose it.

@@ -174,12 +174,8 @@ impl<R> Session<R> {
                 return callers.extend(numbers.map(|_| None));
             }
             state.progress = true;
-            let mut freed = 0;
-            for number in numbers {
-                let (caller, left) = state.queue.answer(number);
-                callers.push(caller);
-                freed += left;
-            }
+            callers.extend(numbers.map(|number| state.queue.answer(number)));
+            let freed = state.queue.let_go();
             state.sent = state.sent.saturating_sub(freed);
             freed
         };

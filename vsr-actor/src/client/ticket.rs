@@ -62,8 +62,8 @@ impl<R> Ticket<R> {
         Self { reply: Some(reply), id, named: AtomicBool::new(named), shared, span: None }
     }
 
-    pub(super) fn within(mut self, span: RequestSpan) -> Self {
-        self.span = Some(span);
+    pub(super) fn within(mut self, span: Option<RequestSpan>) -> Self {
+        self.span = span;
         self
     }
 

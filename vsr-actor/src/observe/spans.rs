@@ -2,25 +2,27 @@
 
 use super::{SpanId, TraceId};
 use crate::config::entropy;
-use std::{future::Future, sync::Arc};
-use tracing::{Instrument, Level, Span};
+use std::sync::Arc;
+use tracing::{Level, Span};
 use vsr_core::{OpNumber, TraceContext, ViewNumber};
 
 /// A request at its client: from the call to the reply, `vsr.request`.
 #[derive(Debug)]
 pub(crate) struct RequestSpan {
     span: Span,
-    /// What goes with the request: the caller's context; if there is none and somebody listens, a fresh one.
+    /// What goes with the request: the caller's context; if there is none, a fresh one.
     pub(crate) trace: Option<Arc<TraceContext>>,
 }
 
 impl RequestSpan {
-    pub(crate) fn new(trace: Option<&Arc<TraceContext>>) -> Self {
-        let trace = trace.cloned();
-        if !tracing::enabled!(target: "vsr::request", Level::DEBUG) {
-            return Self { span: Span::none(), trace };
-        }
-        let trace = trace.or_else(fresh);
+    /// Nothing, if nobody listens.
+    #[inline]
+    pub(crate) fn new(trace: Option<&Arc<TraceContext>>) -> Option<Self> {
+        tracing::enabled!(target: "vsr::request", Level::DEBUG).then(|| Self::begin(trace))
+    }
+
+    fn begin(trace: Option<&Arc<TraceContext>>) -> Self {
+        let trace = trace.cloned().or_else(fresh);
         let ids = trace.as_ref().map(|trace| (TraceId(trace.trace_id()), SpanId(trace.span_id())));
         let (trace_id, span_id) = ids.unzip();
         let span = tracing::debug_span!(
@@ -32,14 +34,9 @@ impl RequestSpan {
         Self { span, trace }
     }
 
-    /// Whether nobody listens.
-    pub(crate) fn is_disabled(&self) -> bool {
-        self.span.is_disabled()
-    }
-
-    /// What happens for the request happens in its span.
-    pub(crate) fn around<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
-        work.instrument(self.span)
+    /// What the caller's code tells meanwhile is in the span.
+    pub(crate) fn in_scope<T>(&self, code: impl FnOnce() -> T) -> T {
+        self.span.in_scope(code)
     }
 }
 
