@@ -18,7 +18,7 @@ use crate::{
     storage::Appended,
     waiters::{Opened, Waiters, Waiting},
 };
-use std::{any::type_name, ops::Range, sync::Arc};
+use std::{any::type_name, iter::from_fn, ops::Range, sync::Arc, vec::Drain};
 use vsr_core::{
     Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, Request, StatusName,
     WriteId,
@@ -111,6 +111,31 @@ impl<M: StateMachine> ReplicaTask<M> {
         let now = self.clock.now();
         self.lanes.now = now.monotonic;
         self.core.set_observed(self.telemetry.is_heard());
+        self.obey(now)?;
+        self.hear_storage(now)?;
+        self.hear_background(now)?;
+        let messages = self.take_messages(now);
+        if self.core.deadline() <= now.monotonic {
+            self.core.step(now, Input::Timer, &mut self.effects);
+        }
+        let requests = self.take_requests(now)?;
+        if requests > 0 {
+            self.lanes.taken_at = now.monotonic;
+            self.lanes.crowded = requests > 1;
+        }
+        let reads = self.take_reads(now);
+        let waiting = || self.mailbox.clients.len();
+        self.telemetry.mailbox_taken(&self.core, messages, requests, reads, waiting);
+        let go_on = self.settle(now)?;
+        self.serve_stale();
+        self.call_back(now)?;
+        Ok(go_on)
+    }
+
+    fn obey(&mut self, now: Now) -> Result<(), ReplicaError> {
+        if self.lanes.control.is_empty() {
+            return Ok(());
+        }
         for control in std::mem::take(&mut self.lanes.control) {
             match control {
                 Control::Shutdown { hand_over } => self.leave(now, hand_over),
@@ -122,32 +147,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Control::Dump(tell) => drop(tell.send(self.dump())),
             }
         }
-        self.hear_storage(now)?;
-        self.hear_background(now)?;
-        let mut peers = std::mem::take(&mut self.lanes.peers);
-        let messages = peers.len();
-        let mut heard = messages;
-        for message in &peers {
-            self.telemetry.message(&self.core, message);
-        }
-        self.core.step_all(now, peers.drain(..).map(Input::Message), &mut self.effects);
-        self.lanes.peers = peers;
-        if self.core.deadline() <= now.monotonic {
-            self.core.step(now, Input::Timer, &mut self.effects);
-        }
-        let taken = self.take_requests(now)?;
-        heard += taken;
-        heard += self.take_reads(now);
-        if taken > 0 {
-            self.lanes.taken_at = now.monotonic;
-            self.lanes.crowded = taken > 1;
-        }
-        let waiting = || self.mailbox.clients.len();
-        self.telemetry.mailbox_taken(&self.core, messages, taken, heard - messages - taken, waiting);
-        let go_on = self.settle(now)?;
-        self.serve_stale();
-        self.call_back(now)?;
-        Ok(go_on)
+        Ok(())
     }
 
     /// Runs the actor's callbacks that are due: behind everything else, when the state is that of the op that the protocol calls applied.
@@ -203,15 +203,32 @@ impl<M: StateMachine> ReplicaTask<M> {
         }
         while let Some((to, message)) = self.background.pieces.take() {
             match message {
-                Ok(message) => self.timed("send_vsr", "Message", |task| task.send(to, message))?,
+                Ok(message) => self.timed("send_vsr", "Message", |task| task.send([(to, message)]))?,
                 Err(reason) => self.telemetry.piece_unreadable(&self.core, to, &reason),
             }
         }
         Ok(())
     }
 
+    /// Hands what peers say to the protocol. How many messages there were.
+    fn take_messages(&mut self, now: Now) -> usize {
+        if self.lanes.peers.is_empty() {
+            return 0;
+        }
+        for message in &self.lanes.peers {
+            self.telemetry.message(&self.core, message);
+        }
+        let count = self.lanes.peers.len();
+        let messages = self.lanes.peers.drain(..).map(Input::Message);
+        self.core.step_all(now, messages, &mut self.effects);
+        count
+    }
+
     /// Takes requests from the clients that knock, as many as the protocol has room for. How many there were.
     fn take_requests(&mut self, now: Now) -> Result<usize, ReplicaError> {
+        if self.lanes.clients.is_empty() {
+            return Ok(0);
+        }
         let mut knocks = std::mem::take(&mut self.lanes.clients);
         let most = if self.held_back_until().is_some() { 0 } else { self.core.room().min(CLIENTS_MAX) };
         let (mut room, mut result) = (most, Ok(()));
@@ -297,6 +314,9 @@ impl<M: StateMachine> ReplicaTask<M> {
 
     /// Hands reads to the protocol, behind the requests of the turn. How many there were.
     fn take_reads(&mut self, now: Now) -> usize {
+        if self.lanes.reads.is_empty() {
+            return 0;
+        }
         let mut reads = std::mem::take(&mut self.lanes.reads);
         let count = reads.len();
         for job in reads.drain(..) {
@@ -329,23 +349,16 @@ impl<M: StateMachine> ReplicaTask<M> {
     /// Carries the effects out, in order.
     fn carry_out(&mut self) -> Result<(), ReplicaError> {
         let mut effects = std::mem::take(&mut self.effects);
-        let mut effects_left = effects.drain(..).peekable();
-        while let Some(effect) = effects_left.next() {
+        let mut left = effects.drain(..);
+        loop {
+            if left.as_slice().first().is_some_and(is_ready_to_send) {
+                // To look at the clock costs as much as to send: once for all that is sent in a row.
+                self.timed("send_vsr", "Message", |task| task.send(from_fn(|| next_to_send(&mut left))))?;
+            }
+            let Some(effect) = left.next() else { break };
             match effect {
-                Effect::Send { to, message } if !message.is_loaded() => {
-                    self.background.pieces.read(to, message);
-                }
-                Effect::Send { to, message } => {
-                    // To look at the clock costs as much as to send: once for all that is sent in a row.
-                    self.timed("send_vsr", "Message", |task| {
-                        task.send(to, message)?;
-                        while let Some(Effect::Send { to, message }) = effects_left.next_if(is_ready_to_send)
-                        {
-                            task.send(to, message)?;
-                        }
-                        Ok(())
-                    })?;
-                }
+                // A piece of a state, which is still to be read.
+                Effect::Send { to, message } => self.background.pieces.read(to, message),
                 Effect::Append(write) => {
                     let id = write.id;
                     self.lanes.written = id;
@@ -393,7 +406,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::Stop(reason) => return Err(reason.into()),
             }
         }
-        drop(effects_left);
+        drop(left);
         self.effects = effects;
         if let Some(next) = self.machine.next_tick_changed()? {
             self.follow_ups.push(Input::NextTick(next));
@@ -506,18 +519,24 @@ impl<M: StateMachine> ReplicaTask<M> {
         }
     }
 
-    fn send(&mut self, to: ReplicaId, message: Message) -> Result<(), ReplicaError> {
+    fn send(&mut self, messages: impl IntoIterator<Item = (ReplicaId, Message)>) -> Result<(), ReplicaError> {
         let Self { host, machine, transport, .. } = self;
-        called("send_vsr", || match host {
-            None => transport.send_vsr(to, message),
-            Some(host) => host.hooks().send_vsr(machine.state_mut(), to, message, &mut **transport),
+        called("send_vsr", || {
+            for (to, message) in messages {
+                match host {
+                    None => transport.send_vsr(to, message),
+                    Some(host) => {
+                        host.hooks().send_vsr(machine.state_mut(), to, message, &mut **transport);
+                    }
+                }
+            }
         })
     }
 
     /// Shows the turn's result to those who watch, and a view that started to the clients.
     fn show(&mut self, publisher: &Publisher) {
         let status = self.core.status();
-        if publisher.publish(status) {
+        if publisher.publish(&status) {
             self.telemetry.status(&status);
         }
         if status.status == StatusName::Normal {
@@ -528,6 +547,14 @@ impl<M: StateMachine> ReplicaTask<M> {
 
 fn is_ready_to_send(effect: &Effect) -> bool {
     matches!(effect, Effect::Send { message, .. } if message.is_loaded())
+}
+
+fn next_to_send(left: &mut Drain<'_, Effect>) -> Option<(ReplicaId, Message)> {
+    left.as_slice().first().filter(|effect| is_ready_to_send(effect))?;
+    match left.next() {
+        Some(Effect::Send { to, message }) => Some((to, message)),
+        _ => None,
+    }
 }
 
 /// The number of a session's request.

@@ -173,8 +173,14 @@ impl Publisher {
     }
 
     /// Publishes if something changed, and says whether it did.
-    pub(crate) fn publish(&self, protocol: vsr_core::Status) -> bool {
-        self.board.change(|shown| std::mem::replace(&mut shown.protocol, protocol) != protocol)
+    pub(crate) fn publish(&self, protocol: &vsr_core::Status) -> bool {
+        self.board.change(|shown| {
+            let changed = shown.protocol != *protocol;
+            if changed {
+                shown.protocol = *protocol;
+            }
+            changed
+        })
     }
 
     pub(crate) fn end(&self, health: Health) {
