@@ -358,7 +358,7 @@ impl Replica {
     fn on_input(&mut self, input: Input) {
         match input {
             Input::Message(message) => self.on_message(message),
-            Input::Request(request) => self.on_request(request),
+            Input::Request(request) => self.on_request(&request),
             Input::Read { id, kind } => self.on_read(id, kind),
             Input::Persisted(write) => self.on_persisted(write),
             Input::Timer => self.on_timer(),

@@ -88,6 +88,24 @@ impl Traces {
 }
 
 impl Run {
+    /// Operations that lie one behind the other in `body`: where each comes from, how long it is, and its trace.
+    pub(crate) fn new(
+        body: Bytes,
+        operations: impl Iterator<Item = (Origin, usize, Option<Arc<TraceContext>>)>,
+    ) -> Self {
+        // As much as it needs: a run is kept as long as its entry.
+        let mut heads = Vec::with_capacity(operations.size_hint().0);
+        let (mut end, mut traces) = (0, None::<Box<Traces>>);
+        for (origin, bytes, trace) in operations {
+            if let Some(trace) = trace {
+                traces.get_or_insert_default().0.push((heads.len() as u32, *trace));
+            }
+            end += bytes as u32;
+            heads.push(Head { origin, end });
+        }
+        Self { heads, traces, body }
+    }
+
     /// How many operations.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -181,12 +199,6 @@ pub(crate) struct RunBuilder {
 }
 
 impl RunBuilder {
-    /// With room for that much: a run is kept as long as its entry, so it should take no more memory than it needs.
-    pub(crate) fn with_room(ops: usize, bytes: usize) -> Self {
-        Self { heads: Vec::with_capacity(ops), traces: None, body: Vec::with_capacity(bytes) }
-    }
-
-    #[inline]
     pub(crate) fn push(&mut self, request: &Request) {
         self.body.extend_from_slice(&request.operation);
         if let Some(trace) = &request.trace {

@@ -7,7 +7,7 @@ use crate::{
     id::{OpNumber, Time},
     message::Body,
     mutation::Mutation,
-    run::{Run, RunBuilder},
+    run::Run,
 };
 
 impl Primary {
@@ -48,15 +48,18 @@ impl Replica {
         let (me, first) = (self.me, self.log.op().next());
         let (ops, bytes) = self.room_for_run();
         let Mode::Primary(primary) = &mut self.mode else { return None };
-        let mut builder = RunBuilder::with_room(ops, bytes);
-        for (op, queued) in (first.0..).zip(primary.queue.take(ops)) {
-            if queued.from != me {
-                primary.forwarded_through = OpNumber(op);
-            }
-            builder.push(&queued.request);
+        if ops == 0 {
+            return None;
         }
         primary.pipeline_bytes += bytes;
-        (ops > 0).then(|| builder.finish())
+        let (body, taken) = primary.queue.take(ops, bytes);
+        let operations = (first.0..).zip(taken).map(|(op, ready)| {
+            if ready.from != me {
+                primary.forwarded_through = OpNumber(op);
+            }
+            (ready.origin, ready.bytes, ready.trace)
+        });
+        Some(Run::new(body, operations))
     }
 
     /// How many requests of the queue may be proposed in one entry, and how many bytes they have.
@@ -66,7 +69,7 @@ impl Replica {
         let uncommitted = self.log.op().0 - self.commit.0;
         let (mut ops, mut bytes) = (0, 0);
         for next in primary.queue.ready() {
-            let with_next = bytes + next.request.operation.len();
+            let with_next = bytes + next.bytes;
             let entry_full = ops >= limits.entry_ops_max || (ops > 0 && with_next > limits.entry_bytes_max);
             let pipeline_ops = uncommitted + ops as u64;
             let pipeline_full = pipeline_ops >= limits.pipeline_ops_max
@@ -89,7 +92,7 @@ impl Replica {
             && !primary.tick_under_way
         {
             primary.tick_under_way = true;
-            primary.queue.push_tick(me, self.now.monotonic);
+            primary.queue.push_tick(me);
         }
     }
 

@@ -9,12 +9,15 @@ use crate::{
     message::Body,
     mutation::Mutation,
     run::{Origin, Request, Run, RunBuilder},
+    trace_context::TraceContext,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     vec,
     vec::Vec,
 };
+use bytes::{Bytes, BytesMut};
 
 /// A backup's right to forward: as much as the primary is sure to have room for.
 #[derive(Clone, Debug, Default, Hash)]
@@ -49,9 +52,11 @@ impl Credits {
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Queue {
     /// Admitted: they will be proposed in this order.
-    ready: VecDeque<Queued>,
+    ready: VecDeque<Ready>,
+    /// Their operations, one behind the other, as they will lie in an entry.
+    operations: BytesMut,
     /// Too early: a lower number of their session is missing.
-    held: BTreeMap<(SessionId, RequestNumber), Queued>,
+    held: BTreeMap<(SessionId, RequestNumber), Held>,
     /// What each replica's clients have waiting here.
     waiting: Vec<Waiting>,
     /// The highest number admitted in each session, by slot; sessions that have admitted none since the view started are missing.
@@ -60,12 +65,32 @@ pub(crate) struct Queue {
     registering: BTreeSet<ClientId>,
 }
 
+/// A request that was admitted.
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct Queued {
-    pub(crate) request: Request,
+pub(crate) struct Ready {
+    pub(crate) origin: Origin,
+    /// How long its operation is.
+    pub(crate) bytes: usize,
+    pub(crate) trace: Option<Arc<TraceContext>>,
     /// The replica whose client it is.
     pub(crate) from: usize,
-    pub(crate) since: Time,
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Held {
+    request: Request,
+    from: usize,
+    since: Time,
+}
+
+/// Where a request belongs in the queue.
+enum Place {
+    /// It is the next one of its session, or a registration.
+    Next,
+    /// A lower number of its session is missing.
+    Held,
+    /// It is under way already.
+    Nowhere,
 }
 
 #[derive(Clone, Copy, Debug, Default, Hash)]
@@ -75,21 +100,25 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn add(&mut self, request: &Request) {
+    fn add(&mut self, bytes: usize) {
         self.ops += 1;
-        self.bytes += request.operation.len();
+        self.bytes += bytes;
     }
 
-    fn remove(&mut self, request: &Request) {
+    fn remove(&mut self, bytes: usize) {
         self.ops -= 1;
-        self.bytes -= request.operation.len();
+        self.bytes -= bytes;
     }
 }
+
+/// Operations are collected in blocks of this size, which the entries made of them share.
+const BLOCK_BYTES: usize = 64 << 10;
 
 impl Queue {
     pub(crate) fn new(replicas: usize) -> Self {
         Self {
             ready: VecDeque::new(),
+            operations: BytesMut::new(),
             held: BTreeMap::new(),
             waiting: vec![Waiting::default(); replicas],
             admitted: Vec::new(),
@@ -127,38 +156,51 @@ impl Queue {
         }
     }
 
+    /// Admits a request, behind all others.
     #[inline]
-    fn admit(&mut self, queued: Queued) {
-        self.waiting[queued.from].add(&queued.request);
-        self.ready.push_back(queued);
+    fn admit(&mut self, request: &Request, from: usize) {
+        self.waiting[from].add(request.operation.len());
+        self.line_up(request, from);
     }
 
-    fn hold(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
-        self.waiting[queued.from].add(&queued.request);
-        self.held.insert((session, request), queued);
+    #[inline]
+    fn line_up(&mut self, request: &Request, from: usize) {
+        let Request { origin, operation, trace } = request;
+        if self.operations.capacity() - self.operations.len() < operation.len() {
+            self.operations.reserve(operation.len().max(BLOCK_BYTES));
+        }
+        self.operations.extend_from_slice(operation);
+        let ready = Ready { origin: *origin, bytes: operation.len(), trace: trace.clone(), from };
+        self.ready.push_back(ready);
+    }
+
+    fn hold(&mut self, session: SessionId, request: RequestNumber, held: Held) {
+        self.waiting[held.from].add(held.request.operation.len());
+        self.held.insert((session, request), held);
     }
 
     /// Admits the next request of a session, and those that were held because it was missing.
     #[inline]
-    fn admit_next(&mut self, session: SessionId, request: RequestNumber, queued: Queued) {
-        self.admit(queued);
-        let last = if self.held.is_empty() { request } else { self.admit_held(session, request) };
+    fn admit_next(&mut self, session: SessionId, number: RequestNumber, request: &Request, from: usize) {
+        self.admit(request, from);
+        let last = if self.held.is_empty() { number } else { self.admit_held(session, number) };
         self.note_admitted(session, last);
     }
 
     /// Admits what was held because `request` was missing. The highest number that is admitted now.
     fn admit_held(&mut self, session: SessionId, request: RequestNumber) -> RequestNumber {
         if let Some(earlier) = self.held.remove(&(session, request)) {
-            self.waiting[earlier.from].remove(&earlier.request);
+            self.waiting[earlier.from].remove(earlier.request.operation.len());
         }
         let mut last = request;
         while let Some(next) = self.held.remove(&(session, RequestNumber(last.0 + 1))) {
-            self.ready.push_back(next);
+            self.line_up(&next.request, next.from);
             last.0 += 1;
         }
         last
     }
 
+    #[inline]
     fn has_room(&self, from: usize, bytes: usize, own: bool, limits: &Limits) -> bool {
         let waiting = self.waiting[from];
         let (ops_max, bytes_max) = if own {
@@ -171,32 +213,39 @@ impl Queue {
     }
 
     /// What was admitted, in the order in which it will be proposed.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = &Queued> {
+    pub(crate) fn ready(&self) -> impl Iterator<Item = &Ready> {
         self.ready.iter()
     }
 
-    /// Takes out the first ones.
-    pub(crate) fn take(&mut self, ops: usize) -> impl Iterator<Item = Queued> {
-        let Self { ready, waiting, .. } = self;
-        ready.drain(..ops).inspect(|queued| {
-            if !matches!(queued.request.origin, Origin::Tick) {
-                waiting[queued.from].remove(&queued.request);
+    /// Takes out the first ones, which have so many bytes: their operations, and what else there is of each.
+    pub(crate) fn take(&mut self, ops: usize, bytes: usize) -> (Bytes, impl Iterator<Item = Ready>) {
+        let Self { ready, operations, waiting, .. } = self;
+        let taken = ready.drain(..ops).inspect(|ready| {
+            if !matches!(ready.origin, Origin::Tick) {
+                waiting[ready.from].remove(ready.bytes);
             }
-        })
+        });
+        let body = operations.split_to(bytes).freeze();
+        if operations.is_empty() && operations.capacity() > BLOCK_BYTES {
+            // So much was needed once: the block is not kept for what is left of it.
+            *operations = BytesMut::new();
+        }
+        (body, taken)
     }
 
     /// A tick goes first and takes nobody's room.
-    pub(crate) fn push_tick(&mut self, from: usize, since: Time) {
-        let request = Request::new(Origin::Tick, bytes::Bytes::new());
-        self.ready.push_front(Queued { request, from, since });
+    pub(crate) fn push_tick(&mut self, from: usize) {
+        self.ready.push_front(Ready { origin: Origin::Tick, bytes: 0, trace: None, from });
     }
 
     pub(crate) fn len(&self) -> usize {
         self.ready.len() + self.held.len()
     }
 
-    fn into_requests(self) -> impl Iterator<Item = Queued> {
-        self.ready.into_iter().chain(self.held.into_values())
+    /// Where all that waits comes from, and through which replica.
+    fn origins(&self) -> impl Iterator<Item = (Origin, usize)> {
+        let ready = self.ready.iter().map(|ready| (ready.origin, ready.from));
+        ready.chain(self.held.values().map(|held| (held.request.origin, held.from)))
     }
 }
 
@@ -221,7 +270,7 @@ fn asked(origin: Origin) -> Option<Asked> {
 
 impl Replica {
     /// A request of one of this replica's own clients.
-    pub(super) fn on_request(&mut self, request: Request) {
+    pub(super) fn on_request(&mut self, request: &Request) {
         let Some(of) = asked(request.origin) else { return };
         if request.operation.len() > self.config.limits.operation_bytes_max {
             return self.refuse(of, Refusal::TooLarge);
@@ -236,13 +285,11 @@ impl Replica {
         }
         match &self.mode {
             Mode::Primary(primary) if !primary.abdicated => {
-                if let Err(refusal) =
-                    self.enqueue(Queued { request, from: self.me, since: self.now.monotonic })
-                {
+                if let Err(refusal) = self.enqueue(request, self.me) {
                     self.refuse(of, refusal);
                 }
             }
-            Mode::Backup(_) if !self.leaving => self.add_to_forward(of, &request),
+            Mode::Backup(_) if !self.leaving => self.add_to_forward(of, request),
             _ => self.refuse(of, Refusal::NoPrimary),
         }
     }
@@ -280,9 +327,7 @@ impl Replica {
                 result = Err(Ignored::TooLarge);
                 continue;
             }
-            if let Err(Refusal::Overloaded) =
-                self.enqueue(Queued { request, from, since: self.now.monotonic })
-            {
+            if let Err(Refusal::Overloaded) = self.enqueue(&request, from) {
                 result = Err(Ignored::Full);
             }
         }
@@ -309,39 +354,47 @@ impl Replica {
     }
 
     /// Admits a request, holds it, or says why not. A request that is under way already is dropped: its commit will answer it.
-    fn enqueue(&mut self, queued: Queued) -> Result<(), Refusal> {
-        match queued.request.origin {
-            Origin::Register { client } => self.enqueue_registration(client, queued),
-            Origin::Request { session, request, acked_below, .. } => {
-                self.enqueue_request(session, request, acked_below, queued)
-            }
-            Origin::Tick => Ok(()),
-        }
-    }
-
-    fn enqueue_registration(&mut self, client: ClientId, queued: Queued) -> Result<(), Refusal> {
-        let again = self.mutated(Mutation::ForgetSessions);
-        let has_room = self.queue_has_room(&queued);
+    fn enqueue(&mut self, request: &Request, from: usize) -> Result<(), Refusal> {
+        let place = self.place(request, from)?;
         let Mode::Primary(primary) = &mut self.mode else { return Err(Refusal::NoPrimary) };
-        if primary.queue.registering.contains(&client) && !again {
-            return Ok(());
+        let queue = &mut primary.queue;
+        match (place, request.origin) {
+            (Place::Next, Origin::Request { session, request: number, .. }) => {
+                queue.admit_next(session, number, request, from);
+            }
+            (Place::Next, Origin::Register { client }) => {
+                queue.registering.insert(client);
+                queue.admit(request, from);
+            }
+            (Place::Held, Origin::Request { session, request: number, .. }) => {
+                let held = Held { request: request.clone(), from, since: self.now.monotonic };
+                queue.hold(session, number, held);
+                self.observe_step(Event::Held { of: Asked::Request(session, number) });
+            }
+            (Place::Next | Place::Held | Place::Nowhere, _) => {}
         }
-        if !has_room {
-            return Err(Refusal::Overloaded);
-        }
-        primary.queue.registering.insert(client);
-        primary.queue.admit(queued);
         Ok(())
     }
 
-    fn enqueue_request(
-        &mut self,
-        session: SessionId,
-        request: RequestNumber,
-        acked_below: RequestNumber,
-        queued: Queued,
-    ) -> Result<(), Refusal> {
-        let (again, gaps) = (self.mutated(Mutation::ForgetSessions), self.mutated(Mutation::AdmitGaps));
+    /// Where a request belongs in the queue.
+    #[inline]
+    fn place(&self, asked: &Request, from: usize) -> Result<Place, Refusal> {
+        let Mode::Primary(primary) = &self.mode else { return Err(Refusal::NoPrimary) };
+        let (queue, own) = (&primary.queue, from == self.me);
+        let has_room = || {
+            queue.has_room(from, asked.operation.len(), own, &self.config.limits)
+                || self.mutated(Mutation::UnboundedQueue)
+        };
+        let again = self.mutated(Mutation::ForgetSessions);
+        let (session, request, acked_below) = match asked.origin {
+            Origin::Request { session, request, acked_below, .. } => (session, request, acked_below),
+            Origin::Register { client } if queue.registering.contains(&client) && !again => {
+                return Ok(Place::Nowhere);
+            }
+            Origin::Register { .. } if has_room() => return Ok(Place::Next),
+            Origin::Register { .. } => return Err(Refusal::Overloaded),
+            Origin::Tick => return Ok(Place::Nowhere),
+        };
         let any_window = self.mutated(Mutation::ExceedWindow);
         let window = if any_window { u64::MAX / 2 } else { u64::from(self.config.replicated.window) };
         // A session whose registration is not applied here yet: the client tries again.
@@ -351,35 +404,20 @@ impl Replica {
         if acked_below > request || request.0 - acked_below.0 >= window {
             return Err(Refusal::OutsideWindow);
         }
-        let has_room = self.queue_has_room(&queued);
-        let Mode::Primary(primary) = &mut self.mode else { return Err(Refusal::NoPrimary) };
-        let queue = &mut primary.queue;
         let highest = queue.highest(session, last);
         let too_early = request.0 > highest.0 + 1;
         let under_way = request <= highest || too_early && queue.held.contains_key(&(session, request));
         if under_way && !again {
-            return Ok(());
-        }
-        if !has_room {
-            return Err(Refusal::Overloaded);
-        }
-        if request.0 > highest.0 + window {
-            return Err(Refusal::OutsideWindow);
-        }
-        if too_early && !gaps {
-            queue.hold(session, request, queued);
-            self.observe_step(Event::Held { of: Asked::Request(session, request) });
+            Ok(Place::Nowhere)
+        } else if !has_room() {
+            Err(Refusal::Overloaded)
+        } else if request.0 > highest.0 + window {
+            Err(Refusal::OutsideWindow)
+        } else if too_early && !self.mutated(Mutation::AdmitGaps) {
+            Ok(Place::Held)
         } else {
-            queue.admit_next(session, request, queued);
+            Ok(Place::Next)
         }
-        Ok(())
-    }
-
-    fn queue_has_room(&self, queued: &Queued) -> bool {
-        let Mode::Primary(primary) = &self.mode else { return false };
-        let (bytes, own) = (queued.request.operation.len(), queued.from == self.me);
-        primary.queue.has_room(queued.from, bytes, own, &self.config.limits)
-            || self.mutated(Mutation::UnboundedQueue)
     }
 
     fn add_to_forward(&mut self, of: Asked, request: &Request) {
@@ -442,8 +480,8 @@ impl Replica {
     /// The view is over: whatever waited here was never proposed.
     pub(super) fn drop_requests(&mut self, queue: Option<Queue>) {
         let credits = core::mem::take(&mut self.credits);
-        for Queued { request, from, .. } in queue.into_iter().flat_map(Queue::into_requests) {
-            if let Some(of) = asked(request.origin).filter(|_| from == self.me) {
+        for (origin, from) in queue.iter().flat_map(Queue::origins) {
+            if let Some(of) = asked(origin).filter(|_| from == self.me) {
                 self.refuse(of, Refusal::NoPrimary);
             }
         }
@@ -464,11 +502,11 @@ impl Replica {
         let Mode::Primary(primary) = &mut self.mode else { return };
         let Queue { held, waiting, .. } = &mut primary.queue;
         let mut given_up = Vec::new();
-        held.retain(|(session, request), queued| {
-            let keep = now < queued.since.after(timeout);
+        held.retain(|(session, request), held| {
+            let keep = now < held.since.after(timeout);
             if !keep {
-                waiting[queued.from].remove(&queued.request);
-                if queued.from == me {
+                waiting[held.from].remove(held.request.operation.len());
+                if held.from == me {
                     given_up.push(Asked::Request(*session, *request));
                 }
             }
