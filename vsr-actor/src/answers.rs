@@ -57,7 +57,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                     Answer::Registered(_) => return Ok(()),
                 };
                 match waiter.complete(self.core.status().applied) {
-                    Some(to) => self.reply(to, reply),
+                    Some(to) => self.reply([(to, reply)]),
                     None => Ok(()),
                 }
             }
@@ -105,27 +105,31 @@ impl<M: StateMachine> ReplicaTask<M> {
                 None => callers.extend(numbers.map(|_| None)),
             }
         }
-        let answered = due.drain(..).zip(callers.drain(..)).try_for_each(|(due, caller)| match caller {
-            Some(to) => self.reply(to, due.reply),
-            None => Ok(()),
-        });
+        let replies = due.drain(..).zip(callers.drain(..));
+        let answered = self.reply(replies.filter_map(|(due, caller)| Some((caller?, due.reply))));
         (self.lanes.due, self.lanes.callers) = (due, callers);
         answered
     }
 
     pub(crate) fn tell(&mut self, told: Vec<Told<M::Reply>>) -> Result<(), ReplicaError> {
-        told.into_iter().try_for_each(|(to, error)| self.reply(to, Err(error)))
+        self.reply(told.into_iter().map(|(to, error)| (to, Err(error))))
     }
 
+    /// Gives replies to whoever sends them. None is sent after a panic: the replica has come to its end.
     pub(crate) fn reply(
         &mut self,
-        to: ReplyTo<M::Reply>,
-        reply: Result<M::Reply, RequestError>,
+        replies: impl IntoIterator<Item = (ReplyTo<M::Reply>, Result<M::Reply, RequestError>)>,
     ) -> Result<(), ReplicaError> {
-        let Self { host, machine, replies, .. } = self;
-        called("send_reply", || match host {
-            None => replies.send_reply(to, reply),
-            Some(host) => host.hooks().send_reply(machine.state_mut(), to, reply, &mut **replies),
+        let Self { host, machine, replies: answering, .. } = self;
+        called("send_reply", || {
+            for (to, reply) in replies {
+                match host {
+                    None => answering.send_reply(to, reply),
+                    Some(host) => {
+                        host.hooks().send_reply(machine.state_mut(), to, reply, &mut **answering);
+                    }
+                }
+            }
         })
     }
 }

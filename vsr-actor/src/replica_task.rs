@@ -139,7 +139,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         for control in std::mem::take(&mut self.lanes.control) {
             match control {
                 Control::Shutdown { hand_over } => self.leave(now, hand_over),
-                Control::Reply(to, reply) => self.reply(to, reply)?,
+                Control::Reply(to, reply) => self.reply([(to, reply)])?,
                 Control::SetLog(_, done) => drop(done.send(Err(AlreadyRunning { what: "the log" }.into()))),
                 Control::SetCluster(_, _, done) => {
                     drop(done.send(Err(AlreadyRunning { what: "the cluster" }.into())));
@@ -487,6 +487,11 @@ impl<M: StateMachine> ReplicaTask<M> {
         let Self { core, machine, waiters, telemetry, lanes, .. } = self;
         let applied = machine.applied();
         core.applied_all(entry.op(start), applied.encoded());
+        if waiters.is_empty() {
+            // A backup without clients need not look for each of them.
+            applied.replies.clear();
+            return;
+        }
         let watched = telemetry.is_watched();
         for (head, reply) in entry.run().heads()[start..].iter().zip(applied.replies.drain(..)) {
             let (Some(reply), Origin::Request { session, request, checksum, .. }) = (reply, head.origin)

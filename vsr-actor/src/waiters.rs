@@ -157,6 +157,11 @@ impl<R> Waiters<R> {
         self.slots.get_mut(session.slot as usize).filter(|slot| slot.session == session.number)
     }
 
+    /// Whether no request ever waited here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// How many wait for requests.
     pub(crate) fn len(&self) -> usize {
         self.slots.iter().map(|slot| slot.waiting.len()).sum()
