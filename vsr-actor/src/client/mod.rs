@@ -7,6 +7,7 @@ mod queue;
 mod reads;
 mod request_id;
 mod resolve;
+mod scratch;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -27,8 +28,9 @@ use crate::{
 };
 use driver::Driver;
 use reads::Way;
+use scratch::Scratch;
 use session::Session;
-use std::{cell::Cell, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle as Runtime,
     sync::{SemaphorePermit, TryAcquireError, mpsc, oneshot},
@@ -270,36 +272,18 @@ impl<M: StateMachine> Client<M> {
     ) -> Result<RequestId, Unsent<M::Reply>> {
         let session = &self.shared.session;
         let trace = span.map_or(&self.trace, |span| &span.trace).clone();
-        with_scratch(|scratch| {
-            match span {
-                None => operation.encode(scratch),
-                Some(span) => span.in_scope(|| operation.encode(scratch)),
-            }
-            // Checked before it gets a number: a number must not be skipped later.
-            if scratch.len() > session.operation_bytes_max {
-                let bytes_max = session.operation_bytes_max;
-                return Err((RequestError::TooLarge { bytes: scratch.len(), bytes_max }, to));
-            }
-            session.submit(scratch, to, since, self.deadline, trace)
-        })
+        let mut scratch = Scratch::new();
+        match span {
+            None => operation.encode(&mut scratch.0),
+            Some(span) => span.in_scope(|| operation.encode(&mut scratch.0)),
+        }
+        let (bytes, bytes_max) = (scratch.0.len(), session.operation_bytes_max);
+        // Checked before it gets a number: a number must not be skipped later.
+        if bytes > bytes_max {
+            return Err((RequestError::TooLarge { bytes, bytes_max }, to));
+        }
+        session.submit(&scratch.0, to, since, self.deadline, trace)
     }
-}
-
-thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Lends a buffer to write an operation into. Taken out of its place meanwhile, so that an `encode` that sends requests itself finds
-/// an empty one.
-fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    const KEPT_BYTES_MAX: usize = 64 << 10;
-    let mut scratch = SCRATCH.take();
-    scratch.clear();
-    let result = work(&mut scratch);
-    if scratch.capacity() <= KEPT_BYTES_MAX {
-        SCRATCH.set(scratch);
-    }
-    result
 }
 
 impl<M: StateMachine> Clone for Client<M> {

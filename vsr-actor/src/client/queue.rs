@@ -129,6 +129,7 @@ impl<R> Queue<R> {
     }
 
     /// Adds a request; returns its name and its deadline.
+    #[inline]
     pub(super) fn push(
         &mut self,
         operation: &[u8],

@@ -67,7 +67,7 @@ pub(super) struct State<R> {
 /// What stopped the sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pumped {
-    /// Nothing: the home will take all that is there.
+    /// Nothing: the home will take all that is there, if there is something.
     All,
     /// The home's mailbox is full.
     Full,
@@ -311,15 +311,23 @@ impl<R> State<R> {
     }
 
     /// Tells the home of now that there is something for it, if there is. Uses `permit`, if there is one.
+    #[inline]
     pub(super) fn pump(
         &mut self,
         session: &Arc<Session<R>>,
         permit: Option<mpsc::OwnedPermit<Knock<R>>>,
     ) -> Pumped {
-        let Some(lane) = &self.lane else { return Pumped::Waiting };
+        if self.lane.is_none() {
+            return Pumped::Waiting;
+        }
         if self.knocking || !self.has_unsent() {
             return Pumped::All;
         }
+        self.knock(session, permit)
+    }
+
+    fn knock(&mut self, session: &Arc<Session<R>>, permit: Option<mpsc::OwnedPermit<Knock<R>>>) -> Pumped {
+        let Some(lane) = &self.lane else { return Pumped::Waiting };
         // A place is reserved first: a knock that came back from a full lane would be dropped under its session's lock.
         let knock = || Knock::new(session, self.knock);
         match permit {
