@@ -148,11 +148,11 @@ impl Replica {
 
     /// Commits what a quorum has (rule B5): the own log counts as far as it is durable (rule A4).
     pub(super) fn advance_commit(&mut self) {
-        let (own, quorum, me) = (self.own_acknowledgement(), self.commit_quorum(), self.me);
-        let Mode::Primary(primary) = &mut self.mode else { return };
-        if !primary.announced {
+        if !matches!(&self.mode, Mode::Primary(primary) if primary.announced) {
             return;
         }
+        let (own, quorum, me) = (self.own_acknowledgement(), self.commit_quorum(), self.me);
+        let Mode::Primary(primary) = &mut self.mode else { return };
         primary.progress[me].acked = own;
         // Most turns bring no quorum for anything new.
         if primary.progress.iter().filter(|progress| progress.acked > self.commit).count() < quorum {
@@ -335,13 +335,13 @@ impl Replica {
     /// One cumulative acknowledgement a turn, for what is durable (rules B2, F1).
     pub(super) fn acknowledge(&mut self) {
         let eager = self.mutated(Mutation::AckBeforePersisted);
+        let Mode::Backup(backup) = &mut self.mode else { return };
+        if !backup.ack_due {
+            return;
+        }
         let (view, op) = (self.view, if eager { self.log.op() } else { self.durability.op() });
         let durable = (eager || self.durability.log_view() == Some(view)) && self.durability.view() == view;
-        let Mode::Backup(backup) = &mut self.mode else { return };
-        if backup.ack_due
-            && durable
-            && let Some(hash) = self.log.hash_at(op)
-        {
+        if durable && let Some(hash) = self.log.hash_at(op) {
             backup.ack_due = false;
             let to = self.primary_of(view);
             self.observe_step(Event::PrepareOkSent { to: self.id_of(to), op });

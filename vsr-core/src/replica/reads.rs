@@ -196,9 +196,11 @@ impl Replica {
 
     /// "I am still in your view": one answer a turn, when the view and its log are durable (rule F1).
     pub(super) fn answer_probe(&mut self) {
-        let durable = self.durability.view() == self.view && self.durability.log_view() == Some(self.view);
         let Mode::Backup(backup) = &mut self.mode else { return };
-        if durable && backup.probe > 0 {
+        if backup.probe == 0 {
+            return;
+        }
+        if self.durability.view() == self.view && self.durability.log_view() == Some(self.view) {
             let id = core::mem::take(&mut backup.probe);
             self.send(self.primary_of(self.view), Body::ProbeOk { id });
         }
