@@ -66,6 +66,9 @@ pub(crate) struct Lanes<M: StateMachine> {
     pub(crate) taken_at: Time,
     /// The last turn that took requests took more than one: others are likely to be on their way.
     pub(crate) crowded: bool,
+    /// The last turn of this backup that took messages took more than one: the others did without it, and may again. Where one
+    /// worker runs them all that saves it every other turn.
+    pub(crate) behind: bool,
     /// The latest write that was handed to the storage, and the latest one the protocol knows to be durable.
     pub(crate) written: WriteId,
     pub(crate) durable: u64,
@@ -91,6 +94,7 @@ impl<M: StateMachine> Lanes<M> {
             writes_at_once: false,
             taken_at: Time(0),
             crowded: false,
+            behind: false,
             written: WriteId::default(),
             durable: 0,
             leaving: None,
@@ -123,8 +127,12 @@ impl<M: StateMachine> ReplicaTask<M> {
             lanes.bells.seldom.ring_later();
         }
         poll_fn(|context| self.poll_lanes(context, room)).await;
-        if self.lanes.crowded {
-            let_others_go_first(self.clock).await;
+        let Lanes { crowded, behind, .. } = self.lanes;
+        if crowded || behind {
+            to_the_end_of_the_queue().await;
+            if crowded {
+                let_others_go_first(self.clock).await;
+            }
             self.top_up();
         }
     }
@@ -199,7 +207,6 @@ impl<M: StateMachine> ReplicaTask<M> {
 /// full waits in the runtime's global queue, where a worker seldom looks as long as its own has something: tasks that keep waking each
 /// other would be served again and again, and the others a hundred times later.
 async fn let_others_go_first(clock: Clock) {
-    to_the_end_of_the_queue().await;
     let metrics = Runtime::current().metrics();
     if metrics.global_queue_depth() > 0 {
         let until = clock.now().monotonic.after(OTHERS_FIRST_MAX);

@@ -123,6 +123,9 @@ impl<M: StateMachine> ReplicaTask<M> {
             self.lanes.taken_at = now.monotonic;
             self.lanes.crowded = requests > 1;
         }
+        if messages > 0 {
+            self.lanes.behind = messages > 1 && !self.core.is_primary();
+        }
         let reads = self.take_reads(now);
         let waiting = || self.mailbox.clients.len();
         self.telemetry.mailbox_taken(&self.core, messages, requests, reads, waiting);

@@ -72,6 +72,12 @@ impl Status {
 }
 
 impl Replica {
+    /// Whether it is the primary of a started view.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        matches!(&self.mode, Mode::Primary(primary) if primary.announced)
+    }
+
     /// A copy of what it knows of itself.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -82,7 +88,7 @@ impl Replica {
             view: self.view,
             log_view: self.log_view,
             primary: self.id_of(self.primary_of(self.view)),
-            is_primary: matches!(&self.mode, Mode::Primary(primary) if primary.announced),
+            is_primary: self.is_primary(),
             op: self.log.op(),
             commit: self.commit,
             commit_target: self.mode.commit_target().max(self.commit),
