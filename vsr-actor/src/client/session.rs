@@ -317,16 +317,17 @@ impl<R> State<R> {
         session: &Arc<Session<R>>,
         permit: Option<mpsc::OwnedPermit<Knock<R>>>,
     ) -> Pumped {
-        if self.lane.is_none() {
-            return Pumped::Waiting;
-        }
         if self.knocking || !self.has_unsent() {
             return Pumped::All;
         }
-        self.knock(session, permit)
+        self.go_to_the_door(session, permit)
     }
 
-    fn knock(&mut self, session: &Arc<Session<R>>, permit: Option<mpsc::OwnedPermit<Knock<R>>>) -> Pumped {
+    fn go_to_the_door(
+        &mut self,
+        session: &Arc<Session<R>>,
+        permit: Option<mpsc::OwnedPermit<Knock<R>>>,
+    ) -> Pumped {
         let Some(lane) = &self.lane else { return Pumped::Waiting };
         // A place is reserved first: a knock that came back from a full lane would be dropped under its session's lock.
         let knock = || Knock::new(session, self.knock);
