@@ -23,7 +23,7 @@ use vsr_kv::store::{Condition, Expiry, Operation, Reply, Store};
 /// One write, as it is in the file.
 #[derive(Serialize, Deserialize)]
 struct Line {
-    record: Option<Record>,
+    record: Option<Box<Record>>,
     reset: bool,
     snapshot: Option<Piece>,
     truncate_above: Option<OpNumber>,
@@ -156,7 +156,7 @@ fn rewrite(path: &Path, restored: &Restored) -> io::Result<File> {
     let Restored { record, snapshot, entries, commit, .. } = restored.clone();
     let all = Write {
         id: WriteId::default(),
-        record,
+        record: record.map(Box::new),
         reset: false,
         snapshot,
         truncate_above: None,
