@@ -121,8 +121,10 @@ impl<M: StateMachine> ReplicaTask<M> {
         replies: impl IntoIterator<Item = (ReplyTo<M::Reply>, Result<M::Reply, RequestError>)>,
     ) -> Result<(), ReplicaError> {
         let Self { host, machine, replies: answering, .. } = self;
+        let mut replies = replies.into_iter();
+        // By reference: values of the user that are left after a panic are not dropped while it unwinds.
         called("send_reply", || {
-            for (to, reply) in replies {
+            for (to, reply) in replies.by_ref() {
                 match host {
                     None => answering.send_reply(to, reply),
                     Some(host) => {

@@ -137,7 +137,7 @@ pub trait StateMachine: Snapshot + Sized {
 /// # Ok::<(), PayloadError>(())
 /// ```
 pub trait Payload: Sized + Send + 'static {
-    /// Appends the value to `into`.
+    /// Appends the value to `into`, which may hold other values already: what is there is not to be changed.
     fn encode(&self, into: &mut Vec<u8>);
 
     /// Reads what [`encode`](Self::encode) wrote.

@@ -39,10 +39,13 @@ impl Pause {
         self.resumed.notify_one();
     }
 
-    /// Waits while paused. Only the replica's task may call it.
-    pub(crate) async fn passed(&self) {
+    /// Waits while paused, and says whether it had to. Only the replica's task may call it.
+    pub(crate) async fn passed(&self) -> bool {
+        let mut waited = false;
         while self.paused.load(Ordering::Acquire) {
             self.resumed.notified().await;
+            waited = true;
         }
+        waited
     }
 }

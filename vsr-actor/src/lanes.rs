@@ -151,7 +151,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     /// Adds what has come since the lanes were asked.
-    fn top_up(&mut self) {
+    pub(crate) fn top_up(&mut self) {
         let Self { mailbox, lanes, .. } = self;
         if lanes.bells.seldom.may_have_rung() {
             top_up(&mut mailbox.control, &mut lanes.control, CONTROL_MAX);

@@ -18,6 +18,10 @@ pub(crate) struct Machine<M: StateMachine> {
     next_tick: Option<u64>,
 }
 
+/// Operations are applied in a row until so many bytes of replies are in memory, and no more: a reply may be much larger than what asks
+/// for it.
+const REPLY_BYTES_MAX: usize = 64 << 10;
+
 /// Replies to operations that were applied in a row: as values, and encoded one after the other.
 pub(crate) struct Applied<R> {
     /// A tick has none.
@@ -31,6 +35,9 @@ impl<R> Applied<R> {
     fn clear(&mut self) {
         self.replies.clear();
         self.bytes.clear();
+        if self.bytes.capacity() > 2 * REPLY_BYTES_MAX {
+            self.bytes = Vec::new();
+        }
         self.ends.clear();
     }
 
@@ -52,7 +59,8 @@ impl<M: StateMachine> Machine<M> {
         Self { machine, applied, next_tick: None }
     }
 
-    /// Applies operations of `entry`. Their replies are in [`applied`](Self::applied), also those before one that failed.
+    /// Applies operations of `entry`: the first ones of `range`, at least one. Their replies are in [`applied`](Self::applied), also those
+    /// before one that failed.
     ///
     /// # Errors
     /// [`ReplicaError::Poisoned`]. The state may be half-changed: it must not be used any more.
@@ -60,8 +68,15 @@ impl<M: StateMachine> Machine<M> {
         let Self { machine, applied, .. } = self;
         applied.clear();
         let start = range.start;
-        let done =
-            caught(|| range.into_iter().try_for_each(|index| apply_one(machine, entry, index, applied)));
+        let done = caught(|| {
+            for index in range {
+                apply_one(machine, entry, index, applied)?;
+                if applied.bytes.len() >= REPLY_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(())
+        });
         done.and_then(|done| done).map_err(|reason| {
             let op = entry.op(start + self.applied.replies.len());
             ReplicaError::Poisoned { op, reason }

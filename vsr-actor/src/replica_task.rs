@@ -93,7 +93,9 @@ impl<M: StateMachine> ReplicaTask<M> {
                 return Ok(());
             }
             self.wait().await;
-            self.pause.passed().await;
+            if self.pause.passed().await {
+                self.top_up();
+            }
             go_on = self.guarded(Self::turn)?;
         }
     }
@@ -446,20 +448,23 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     /// Applies operations side by side. Those before one that fails are handed in all the same.
-    fn apply_run(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
-        let start = range.start;
-        let begun = self.telemetry.operations_started();
-        let applied = self.apply(entry, range);
-        let done = self.machine.applied().replies.len();
-        self.telemetry.operations_stopped(begun, done + usize::from(applied.is_err()), done);
-        self.hand_in_replies(entry, start);
-        applied
+    fn apply_run(&mut self, entry: &Entry, mut range: Range<usize>) -> Result<(), ReplicaError> {
+        while !range.is_empty() {
+            let begun = self.telemetry.operations_started();
+            let applied = self.apply(entry, range.clone());
+            let done = self.machine.applied().replies.len();
+            self.telemetry.operations_stopped(begun, done + usize::from(applied.is_err()), done);
+            self.hand_in_replies(entry, range.start);
+            applied?;
+            range.start += done;
+        }
+        Ok(())
     }
 
     /// Applies one operation where somebody looks at each.
     fn apply_watched(&mut self, entry: &Entry, index: usize) -> Result<(), ReplicaError> {
         let op = entry.op(index);
-        let begun = self.telemetry.is_watched().then(|| self.telemetry.operation_started(&self.core, op));
+        let begun = self.telemetry.operation_started(&self.core, op);
         let trace = entry.trace(index);
         match trace {
             None => self.apply(entry, index..index + 1),
@@ -467,9 +472,7 @@ impl<M: StateMachine> ReplicaTask<M> {
                 commit_span(trace, op, entry.view()).in_scope(|| self.apply(entry, index..index + 1))
             }
         }?;
-        if let Some(begun) = begun {
-            self.telemetry.operation_stopped(&self.core, op, begun);
-        }
+        self.telemetry.operation_stopped(&self.core, op, begun);
         if let Some(trace) = trace {
             self.telemetry.traced_commit(&self.core, trace, op, entry.view());
         }

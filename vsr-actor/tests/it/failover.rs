@@ -245,3 +245,26 @@ async fn a_client_of_the_primary_goes_back_to_it_though_no_view_starts() {
     assert_eq!(add(&client, 3).await, Ok(4));
     assert_eq!(forwards.load(Ordering::Relaxed), 0, "it is back");
 }
+
+/// What waits in its mailbox is news to it, and comes before what its timers say.
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_was_paused_hears_what_waits_before_it_misses_its_primary() {
+    let votes = Arc::new(AtomicUsize::new(0));
+    let seen = votes.clone();
+    let cluster = Cluster::builder(3, Journal::default).observer(move |record: &vsr_actor::Record<'_>| {
+        if record.name() == "vsr.view_change.vote_cast" {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let cluster = cluster.start().await.expect("a valid configuration");
+    let primary = cluster.primary().await.expect("a primary");
+    let backups: Vec<_> = cluster.ids().iter().copied().filter(|id| *id != primary).collect();
+    for backup in backups {
+        cluster.pause(backup).expect("it runs");
+        sleep(3 * vsr_actor::Config::default().heartbeat_timeout).await;
+        cluster.resume(backup).expect("it runs");
+        sleep(vsr_actor::Config::default().heartbeat_timeout).await;
+    }
+    assert_eq!(votes.load(Ordering::Relaxed), 0);
+    assert_eq!(cluster.primary().await.expect("the same"), primary);
+}

@@ -11,6 +11,7 @@ mod fairness;
 mod file_log;
 mod groups;
 mod history;
+mod large_replies;
 mod large_states;
 mod outcomes;
 mod panics;

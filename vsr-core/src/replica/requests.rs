@@ -17,7 +17,7 @@ use alloc::{
     vec,
     vec::Vec,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// A backup's right to forward: as much as the primary is sure to have room for.
 #[derive(Clone, Debug, Default, Hash)]
@@ -111,8 +111,8 @@ impl Waiting {
     }
 }
 
-/// Operations are collected in blocks of this size, which the entries made of them share.
-const BLOCK_BYTES: usize = 64 << 10;
+/// A buffer for operations that is larger than this was needed once, and is not kept when it is empty.
+const BUFFER_KEPT_MAX: usize = 64 << 10;
 
 impl Queue {
     pub(crate) fn new(replicas: usize) -> Self {
@@ -167,7 +167,7 @@ impl Queue {
     fn line_up(&mut self, request: &Request, from: usize) {
         let Request { origin, operation, trace } = request;
         if self.operations.capacity() - self.operations.len() < operation.len() {
-            self.operations.reserve(operation.len().max(BLOCK_BYTES));
+            self.operations.reserve(operation.len());
         }
         self.operations.extend_from_slice(operation);
         let ready = Ready { origin: *origin, bytes: operation.len(), trace: trace.clone(), from };
@@ -225,10 +225,12 @@ impl Queue {
                 waiting[ready.from].remove(ready.bytes);
             }
         });
-        let body = operations.split_to(bytes).freeze();
-        if operations.is_empty() && operations.capacity() > BLOCK_BYTES {
-            // So much was needed once: the block is not kept for what is left of it.
+        // As much as they need: an entry is kept for long, and the buffer is used again.
+        let body = Bytes::copy_from_slice(&operations[..bytes]);
+        if bytes == operations.len() && operations.capacity() > BUFFER_KEPT_MAX {
             *operations = BytesMut::new();
+        } else {
+            operations.advance(bytes);
         }
         (body, taken)
     }

@@ -2,8 +2,8 @@
 
 use super::{Capture, agree, alone, capture::Series, metrics_fit};
 use crate::{
-    Client, Cluster, Config, Record, ReplicaError, ReplicaId, RequestError, Verdict, observe::EVENTS,
-    prelude::*,
+    Client, Cluster, Config, Record, ReplicaError, ReplicaId, RequestError, TraceContext, Verdict,
+    observe::EVENTS, prelude::*,
 };
 use std::{collections::BTreeMap, time::Duration};
 use vsr_core::Body;
@@ -245,8 +245,9 @@ async fn counted(observer: Option<Capture>) -> BTreeMap<Series, u64> {
     let (primary, backups) = settled(&cluster).await;
     for id in [primary, backups[0]] {
         let client = cluster.client_at(id).expect("it is there");
-        let mut tickets = Vec::new();
-        for _ in 0..5 {
+        let trace = TraceContext::new(1, 2, TraceContext::SAMPLED).expect("neither is zero");
+        let mut tickets = vec![client.with_trace(trace).submit(1).await.expect("there is room")];
+        for _ in 0..4 {
             tickets.push(client.submit(1).await.expect("there is room"));
         }
         for ticket in tickets {
