@@ -493,7 +493,7 @@ impl<M: StateMachine> ReplicaTask<M> {
         let Self { core, machine, waiters, telemetry, lanes, .. } = self;
         let applied = machine.applied();
         core.applied_all(entry.op(start), applied.encoded());
-        if waiters.is_empty() {
+        if waiters.are_unused() {
             // A backup without clients need not look for each of them.
             applied.replies.clear();
             return;

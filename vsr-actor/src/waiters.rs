@@ -158,7 +158,7 @@ impl<R> Waiters<R> {
     }
 
     /// Whether no request ever waited here.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn are_unused(&self) -> bool {
         self.slots.is_empty()
     }
 

@@ -93,17 +93,13 @@ impl Run {
         body: Bytes,
         operations: impl Iterator<Item = (Origin, usize, Option<Arc<TraceContext>>)>,
     ) -> Self {
-        // As much as it needs: a run is kept as long as its entry.
-        let mut heads = Vec::with_capacity(operations.size_hint().0);
-        let (mut end, mut traces) = (0, None::<Box<Traces>>);
+        // As much room as it needs: a run is kept as long as its entry.
+        let heads = Vec::with_capacity(operations.size_hint().0);
+        let mut run = RunBuilder { heads, ..RunBuilder::default() };
         for (origin, bytes, trace) in operations {
-            if let Some(trace) = trace {
-                traces.get_or_insert_default().0.push((heads.len() as u32, *trace));
-            }
-            end += bytes as u32;
-            heads.push(Head { origin, end });
+            run.push_head(origin, bytes, trace.as_deref());
         }
-        Self { heads, traces, body }
+        Self { body, ..run.finish() }
     }
 
     /// How many operations.
@@ -201,10 +197,16 @@ pub(crate) struct RunBuilder {
 impl RunBuilder {
     pub(crate) fn push(&mut self, request: &Request) {
         self.body.extend_from_slice(&request.operation);
-        if let Some(trace) = &request.trace {
-            self.traces.get_or_insert_default().0.push((self.heads.len() as u32, **trace));
+        self.push_head(request.origin, request.operation.len(), request.trace.as_deref());
+    }
+
+    #[inline]
+    fn push_head(&mut self, origin: Origin, bytes: usize, trace: Option<&TraceContext>) {
+        if let Some(trace) = trace {
+            self.traces.get_or_insert_default().0.push((self.heads.len() as u32, *trace));
         }
-        self.heads.push(Head { origin: request.origin, end: self.body.len() as u32 });
+        let start = self.heads.last().map_or(0, |head| head.end);
+        self.heads.push(Head { origin, end: start + bytes as u32 });
     }
 
     pub(crate) fn is_empty(&self) -> bool {

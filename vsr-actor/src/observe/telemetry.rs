@@ -97,8 +97,8 @@ impl Telemetry {
         anybody && !self.off
     }
 
-    /// Whether anybody hears of single operations and requests: asked before anything is done for them. Metrics do not: they are
-    /// counted together.
+    /// Whether anybody hears of single operations and requests: asked before anything is done for them. Whoever only
+    /// counts does not: what happens together is counted together.
     pub(crate) fn is_watched(&self) -> bool {
         let anybody = self.observers.want_all()
             || tracing::enabled!(target: "vsr::state_machine", Level::TRACE)

@@ -524,3 +524,27 @@ impl Replica {
         self.answer(of, Answer::Refused(reason));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry is kept for long, and a state machine may keep a slice of it for longer.
+    #[test]
+    fn what_is_taken_shares_no_memory_with_what_waits() {
+        let mut queue = Queue::new(1);
+        for byte in 1..=3 {
+            let origin = Origin::Register { client: ClientId(byte.into()) };
+            queue.admit(&Request::new(origin, Bytes::from(vec![byte; 100])), 0);
+        }
+        queue.push_tick(0);
+        let (first, taken) = queue.take(3, 200);
+        assert_eq!(taken.map(|ready| ready.bytes).collect::<Vec<_>>(), [0, 100, 100]);
+        assert_eq!(first, [[1; 100], [2; 100]].concat());
+        let (second, taken) = queue.take(1, 100);
+        assert_eq!(taken.count(), 1);
+        assert_eq!(second, [3; 100].as_slice());
+        assert!(first.is_unique() && second.is_unique());
+        assert_eq!(queue.len(), 0);
+    }
+}
