@@ -3,7 +3,7 @@
 
 use super::{
     Moment, Version,
-    map::{Entry, Key, Map, shard_of},
+    map::{Entry, Key, Map, own, shard_of},
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -51,7 +51,11 @@ impl Keyspace {
 
     /// Whether this entry is still there as far as anybody can see.
     pub(super) fn shows(&self, entry: &Entry) -> bool {
-        entry.expires.is_none_or(|at| at > self.moment.milliseconds())
+        self.is_to_come(entry.expires)
+    }
+
+    fn is_to_come(&self, expires: Option<u64>) -> bool {
+        expires.is_none_or(|at| at > self.moment.milliseconds())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Entry> {
@@ -71,19 +75,19 @@ impl Keyspace {
     }
 
     /// Sets a key. One whose time is over at once is gone at once.
-    pub(super) fn put(&mut self, key: &[u8], value: Bytes, expires: Option<u64>) {
-        let entry = Entry::new(key, value, expires, self.moment.op);
-        if !self.shows(&entry) {
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8], expires: Option<u64>) {
+        if !self.is_to_come(expires) {
             self.remove(key);
             return;
         }
-        let mut fresh = Some(entry);
-        self.change_entry(key, |place| fresh.take().into_iter().for_each(|entry| *place = entry));
-        if let Some(entry) = fresh {
-            self.digest = self.digest.wrapping_add(entry.digest());
-            self.deadlines.extend(entry.expires.map(|at| (at, Key::from_slice(key))));
-            self.entries.insert(key, entry);
+        let changed = self.moment.op;
+        if self.change_entry(key, |entry| entry.replace(key, value, expires, changed)).is_some() {
+            return;
         }
+        let entry = Entry::new(key, own(value), expires, changed);
+        self.digest = self.digest.wrapping_add(entry.digest());
+        self.deadlines.extend(expires.map(|at| (at, Key::from_slice(key))));
+        self.entries.insert(key, entry);
     }
 
     /// Changes the value, or the deadline, of a key that is there.

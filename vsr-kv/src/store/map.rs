@@ -3,12 +3,17 @@
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 use vsr_actor::vsr_core::checksum;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// With two million keys a shard has about 120: copied in a few microseconds. All together are pointers of 128 KiB.
 pub(super) const SHARDS: usize = 1 << 14;
+
+/// The bytes of an operation are a slice of a whole log entry: what stays must not keep the entry in memory.
+pub(super) fn own(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
 
 /// A key; a short one needs no memory of its own.
 pub(super) type Key = SmallVec<[u8; 23]>;
@@ -30,6 +35,19 @@ impl Entry {
         let mut entry = Self { value, expires, changed, digest: 0 };
         entry.seal(key);
         entry
+    }
+
+    /// Puts another value in the place of this one: into the same memory, if it is as long and nobody else looks at it.
+    pub(super) fn replace(&mut self, key: &[u8], value: &[u8], expires: Option<u64>, changed: u64) {
+        self.value = match mem::take(&mut self.value).try_into_mut() {
+            Ok(mut old) if old.len() == value.len() => {
+                old.copy_from_slice(value);
+                old.freeze()
+            }
+            _ => own(value),
+        };
+        (self.expires, self.changed) = (expires, changed);
+        self.seal(key);
     }
 
     /// To be called after each change.
@@ -56,7 +74,7 @@ impl Entry {
 pub(super) struct Shard {
     /// In the order of the keys, side by side; a single one, as most are until there are many keys, is in the shard itself. To find a
     /// key is to wait for memory: each step from one place to another costs as much as all that is done with what lies there.
-    entries: SmallVec<[(Key, Entry); 1]>,
+    entries: SmallVec<[(Key, Entry); 2]>,
     /// The latest change of a key that is gone: see [`Version`](super::Version).
     pub(super) gone: u64,
 }

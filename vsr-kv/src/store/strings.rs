@@ -6,11 +6,6 @@ use super::{
 };
 use bytes::{Bytes, BytesMut};
 
-/// The bytes of an operation are a slice of a whole log entry: what stays must not keep the entry in memory.
-fn own(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
-}
-
 impl Store {
     pub(super) fn set(
         &mut self,
@@ -35,7 +30,7 @@ impl Store {
                 return Reply::Error(StoreError::ValueTooLong);
             }
             let expires = self.deadline(expiry, expires.flatten());
-            self.keys.put(key, own(value), expires);
+            self.keys.put(key, value, expires);
         }
         match (get, wanted) {
             (true, _) => value_or_nil(old),
@@ -86,7 +81,7 @@ impl Store {
             return Reply::Error(StoreError::ValueTooLong);
         }
         for [key, value] in pairs {
-            self.keys.put(key, own(value), None);
+            self.keys.put(key, value, None);
         }
         Reply::Ok
     }
@@ -110,7 +105,7 @@ impl Store {
             entry.value = value.freeze();
         });
         if known.is_none() {
-            self.keys.put(key, own(more), None);
+            self.keys.put(key, more, None);
         }
         length(before + more.len())
     }
