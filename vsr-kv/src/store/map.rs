@@ -72,7 +72,7 @@ impl Entry {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shard {
-    /// In the order of the keys, side by side; a single one, as most are until there are many keys, is in the shard itself. To find a
+    /// In the order of the keys, side by side; one or two, as most are until there are many keys, are in the shard itself. To find a
     /// key is to wait for memory: each step from one place to another costs as much as all that is done with what lies there.
     entries: SmallVec<[(Key, Entry); 2]>,
     /// The latest change of a key that is gone: see [`Version`](super::Version).
