@@ -8,7 +8,7 @@ use crate::{
     waiters::Waiting,
 };
 use std::mem::take;
-use vsr_core::{Answer, Asked, Lookup, OpNumber, Refusal, RequestNumber, SessionId, Snapshot};
+use vsr_core::{Answer, Asked, Lookup, OpNumber, Refusal, RequestNumber, SessionId};
 
 /// A reply on its way to whoever waits for it here.
 pub(crate) struct Due<R> {
@@ -64,9 +64,8 @@ impl<M: StateMachine> ReplicaTask<M> {
         }
     }
 
-    /// The state machine's state is replaced; whatever that covers will not be seen as a commit here.
-    pub(crate) fn install(&mut self, snapshot: &Snapshot) -> Result<(), ReplicaError> {
-        self.machine.restore(snapshot.state())?;
+    /// The state machine's state was replaced; whatever that covers will not be seen as a commit here.
+    pub(crate) fn installed(&mut self) -> Result<(), ReplicaError> {
         for client in self.waiters.registrations() {
             if let Some(session) = self.core.session_of(client)
                 && let Some(waiter) = self.waiters.take_registration(client)

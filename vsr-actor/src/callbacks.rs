@@ -282,7 +282,9 @@ pub trait Snapshot: Send + 'static {
     /// A view of the state as it is now. Called on the replica's task: it should cost next to nothing.
     fn snapshot(&self) -> Frozen;
 
-    /// Takes over a state that [`snapshot`](Self::snapshot) wrote, in place: what is not state (handles, caches) may stay.
+    /// Takes over a state that [`snapshot`](Self::snapshot) wrote, in place: what is not state (handles, caches) may stay. The replica does
+    /// nothing else meanwhile; a state of more than 64 KiB is restored on a thread of tokio's that may block, so that whoever shares the
+    /// runtime goes on.
     ///
     /// # Errors
     /// When the bytes are not such a state; the replica then stops.

@@ -35,6 +35,7 @@ pub mod observe;
 mod read;
 mod replica_task;
 mod replies;
+mod restoring;
 mod seat;
 mod server;
 mod state_reader;

@@ -12,7 +12,8 @@ use std::{
 use vsr_core::{Entry, State};
 
 pub(crate) struct Machine<M: StateMachine> {
-    machine: M,
+    /// Nothing while it is [lent](Self::lend).
+    machine: Option<M>,
     applied: Applied<M::Reply>,
     /// What the protocol was told last.
     next_tick: Option<u64>,
@@ -21,6 +22,8 @@ pub(crate) struct Machine<M: StateMachine> {
 /// Operations are applied in a row until so many bytes of replies are in memory, and no more: a reply may be much larger than what asks
 /// for it.
 const REPLY_BYTES_MAX: usize = 64 << 10;
+
+const LENT: &str = "a machine that is lent is not asked";
 
 /// Replies to operations that were applied in a row: as values, and encoded one after the other.
 pub(crate) struct Applied<R> {
@@ -56,7 +59,16 @@ impl<R> Applied<R> {
 impl<M: StateMachine> Machine<M> {
     pub(crate) fn new(machine: M) -> Self {
         let applied = Applied { replies: Vec::new(), bytes: Vec::new(), ends: Vec::new() };
-        Self { machine, applied, next_tick: None }
+        Self { machine: Some(machine), applied, next_tick: None }
+    }
+
+    /// Gives the state machine away, to somebody who gives it back before anything else here is called.
+    pub(crate) fn lend(&mut self) -> M {
+        self.machine.take().expect(LENT)
+    }
+
+    pub(crate) fn give_back(&mut self, machine: M) {
+        self.machine = Some(machine);
     }
 
     /// Applies operations of `entry`: the first ones of `range`, at least one. Their replies are in [`applied`](Self::applied), also those
@@ -65,7 +77,7 @@ impl<M: StateMachine> Machine<M> {
     /// # Errors
     /// [`ReplicaError::Poisoned`]. The state may be half-changed: it must not be used any more.
     pub(crate) fn apply(&mut self, entry: &Entry, range: Range<usize>) -> Result<(), ReplicaError> {
-        let Self { machine, applied, .. } = self;
+        let Self { machine: Some(machine), applied, .. } = self else { panic!("{LENT}") };
         applied.clear();
         let start = range.start;
         let done = caught(|| {
@@ -90,38 +102,39 @@ impl<M: StateMachine> Machine<M> {
 
     /// The state, to be looked at.
     pub(crate) fn state(&self) -> &M {
-        &self.machine
+        self.machine.as_ref().expect(LENT)
     }
 
     /// The state, for the user's own callbacks.
     pub(crate) fn state_mut(&mut self) -> &mut M {
-        &mut self.machine
+        self.machine.as_mut().expect(LENT)
     }
 
     /// The time at which the machine wants a tick, if that changed since the last call.
     pub(crate) fn next_tick_changed(&mut self) -> Result<Option<Option<u64>>, ReplicaError> {
-        let next = called("next_tick", || self.machine.next_tick())?;
+        let next = called("next_tick", || self.state().next_tick())?;
         let changed = next != self.next_tick;
         self.next_tick = next;
         Ok(changed.then_some(next))
     }
 
     pub(crate) fn freeze(&self) -> Result<Frozen, ReplicaError> {
-        called("snapshot", || self.machine.snapshot())
+        called("snapshot", || self.state().snapshot())
     }
 
     pub(crate) fn digest(&self) -> Result<Option<u128>, ReplicaError> {
-        called("digest", || self.machine.digest())
+        called("digest", || self.state().digest())
     }
+}
 
-    pub(crate) fn restore(&mut self, state: &State) -> Result<(), ReplicaError> {
-        let mut reader = StateReader::new(state);
-        let restored = called("restore", || self.machine.restore(&mut reader))?;
-        if let Some(reason) = reader.failed {
-            return Err(StorageError::new(format!("cannot read the state of a snapshot: {reason}")).into());
-        }
-        restored.map_err(|error| ReplicaError::Callback { callback: "restore", reason: error.to_string() })
+/// The state machine takes over a state that was written out.
+pub(crate) fn restore(machine: &mut impl StateMachine, state: &State) -> Result<(), ReplicaError> {
+    let mut reader = StateReader::new(state);
+    let restored = called("restore", || machine.restore(&mut reader))?;
+    if let Some(reason) = reader.failed {
+        return Err(StorageError::new(format!("cannot read the state of a snapshot: {reason}")).into());
     }
+    restored.map_err(|error| ReplicaError::Callback { callback: "restore", reason: error.to_string() })
 }
 
 fn apply_one<M: StateMachine>(

@@ -18,10 +18,10 @@ use crate::{
     storage::Appended,
     waiters::{Opened, Waiters, Waiting},
 };
-use std::{any::type_name, iter::from_fn, ops::Range, sync::Arc, vec::Drain};
+use std::{any::type_name, iter::from_fn, ops::Range, sync::Arc, time::Duration, vec::Drain};
 use vsr_core::{
-    Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, Request, StatusName,
-    WriteId,
+    Effect, Entry, Event, Input, Message, Now, Origin, Refusal, Replica, ReplicaId, Request, Snapshot,
+    StatusName, WriteId,
 };
 
 pub(crate) struct ReplicaTask<M: StateMachine> {
@@ -48,6 +48,8 @@ pub(crate) struct ReplicaTask<M: StateMachine> {
     pub(crate) effects: Vec<Effect>,
     /// What carrying out effects led to.
     pub(crate) follow_ups: Vec<Input>,
+    /// A state to be taken over before the effects that are left.
+    pub(crate) restoring: Option<(M, Arc<Snapshot>)>,
 }
 
 /// A replica about to run. Its fields are dropped in this order, also if it never gets to run.
@@ -81,12 +83,12 @@ impl<M: StateMachine> ReplicaTask<M> {
     async fn work(&mut self, publisher: &Publisher) -> Result<(), ReplicaError> {
         self.telemetry.started(&self.core);
         // The effects of the start.
-        let mut go_on = self.guarded(|task| {
-            let now = task.clock.now();
-            task.carry_out()?;
-            task.settle(now)
-        })?;
+        let mut go_on = self.guarded(Self::carry_on)?;
         loop {
+            while let Some(large) = self.restoring.take() {
+                self.restore(large).await?;
+                go_on = self.guarded(Self::carry_on)?;
+            }
             self.show(publisher);
             self.telemetry.check()?;
             if !go_on {
@@ -101,7 +103,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     /// A broken assertion ends the replica with its message, like everything else that ends it.
-    fn guarded<T>(
+    pub(crate) fn guarded<T>(
         &mut self,
         code: impl FnOnce(&mut Self) -> Result<T, ReplicaError>,
     ) -> Result<T, ReplicaError> {
@@ -131,9 +133,16 @@ impl<M: StateMachine> ReplicaTask<M> {
         let reads = self.take_reads(now);
         let waiting = || self.mailbox.clients.len();
         self.telemetry.mailbox_taken(&self.core, messages, requests, reads, waiting);
+        self.end_turn(now)
+    }
+
+    /// False: the replica has ended.
+    pub(crate) fn end_turn(&mut self, now: Now) -> Result<bool, ReplicaError> {
         let go_on = self.settle(now)?;
-        self.serve_stale();
-        self.call_back(now)?;
+        if self.restoring.is_none() {
+            self.serve_stale();
+            self.call_back(now)?;
+        }
         Ok(go_on)
     }
 
@@ -165,14 +174,14 @@ impl<M: StateMachine> ReplicaTask<M> {
         Ok(())
     }
 
-    /// Ends the turn: effects and what follows from them, until nothing does.
+    /// Effects and what follows from them, until nothing does, or until a state is to be restored first.
     fn settle(&mut self, now: Now) -> Result<bool, ReplicaError> {
         loop {
             self.core.end_turn(now, &mut self.effects);
             if !self.effects.is_empty() {
                 self.carry_out()?;
             }
-            if self.follow_ups.is_empty() {
+            if self.follow_ups.is_empty() || self.restoring.is_some() {
                 return Ok(!self.has_left(now));
             }
             let mut follow_ups = std::mem::take(&mut self.follow_ups);
@@ -352,7 +361,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     /// Carries the effects out, in order.
-    fn carry_out(&mut self) -> Result<(), ReplicaError> {
+    pub(crate) fn carry_out(&mut self) -> Result<(), ReplicaError> {
         let mut effects = std::mem::take(&mut self.effects);
         let mut left = effects.drain(..);
         loop {
@@ -402,7 +411,11 @@ impl<M: StateMachine> ReplicaTask<M> {
                 Effect::Unstage => self.background.staging.give_up(),
                 Effect::TakeDigest { op } => self.core.digested(op, self.machine.digest()?),
                 Effect::InstallSnapshot(snapshot) => {
-                    self.timed("restore", type_name::<M>(), |task| task.install(&snapshot))?;
+                    self.install(snapshot)?;
+                    if self.restoring.is_some() {
+                        self.effects = left.collect();
+                        return Ok(());
+                    }
                 }
                 Effect::Observe(event) => {
                     self.telemetry.event(&self.core, &event);
@@ -420,7 +433,7 @@ impl<M: StateMachine> ReplicaTask<M> {
     }
 
     /// Runs code of the user, and reports it if it took too long: it kept the replica from its heartbeats.
-    fn timed<T>(
+    pub(crate) fn timed<T>(
         &mut self,
         callback: &'static str,
         of: &'static str,
@@ -428,11 +441,14 @@ impl<M: StateMachine> ReplicaTask<M> {
     ) -> Result<T, ReplicaError> {
         let began = std::time::Instant::now();
         let result = code(self);
-        let took = began.elapsed();
+        self.tell_if_slow(callback, of, began.elapsed());
+        result
+    }
+
+    pub(crate) fn tell_if_slow(&mut self, callback: &'static str, of: &'static str, took: Duration) {
         if took > self.config.slow_callback {
             self.telemetry.callback_slow(callback, of, took);
         }
-        result
     }
 
     /// Applies committed operations; each reply goes to the protocol and to whoever waits for it here.

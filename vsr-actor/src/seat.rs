@@ -105,6 +105,7 @@ impl<M: StateMachine> Seat<M> {
             members,
             effects,
             follow_ups: Vec::new(),
+            restoring: None,
             config,
         }
     }

@@ -7,6 +7,7 @@ mod snapshots;
 mod staging;
 
 use crate::ReplicaError;
+pub(crate) use job::Job;
 use pieces::Pieces;
 use snapshots::Snapshots;
 use staging::Staging;

@@ -21,6 +21,7 @@ mod recovery;
 mod replica;
 mod resolve;
 mod restarts;
+mod restoring;
 mod server;
 mod snapshots;
 mod statuses;
