@@ -82,7 +82,8 @@ fn read(files: &Arc<dyn Files>, names: &[String], options: &Options) -> Result<R
     let trusted = trusted.map_err(|error| failed(&**files, "read a file in", "", error))?;
     let log = match scan::scan(&**files, names, from)? {
         Scan::Suspect(what) => Err(what),
-        Scan::Clean(_) if !trusted => {
+        // Without a record nothing was reported of what there is.
+        Scan::Clean(_) if !trusted && slot.is_some() => {
             Err("the machine went down, or may have, while part of the log was not flushed".into())
         }
         Scan::Clean(log) => match &slot {

@@ -5,7 +5,7 @@ use super::super::{
     format::SECTOR,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -33,9 +33,10 @@ struct Disk {
     inodes: Vec<Inode>,
     /// As the operating system shows them.
     names: Names,
-    /// What may be there after a crash: as they were when they were flushed last, and after each change since then. File systems keep
-    /// that order.
-    after_crash: Vec<Names>,
+    /// As they were when they were flushed last.
+    flushed_names: Names,
+    /// What became of them since then. A crash may leave each change or not, whatever came after it: no standard promises an order.
+    renames: Vec<Rename>,
     /// What can be found after a crash at each step, with the mark of that moment.
     moments: Option<Vec<Moment>>,
     mark: usize,
@@ -43,6 +44,20 @@ struct Disk {
 }
 
 type Rule = Box<dyn FnMut(Step, &str) -> Option<io::ErrorKind> + Send>;
+
+/// A name that is gone, and one that is there.
+#[derive(Clone)]
+struct Rename {
+    from: Option<String>,
+    to: Option<(String, usize)>,
+}
+
+impl Rename {
+    fn apply(&self, names: &mut Names) {
+        self.from.as_ref().and_then(|name| names.remove(name));
+        names.extend(self.to.clone());
+    }
+}
 
 /// A file: what is flushed, and sectors that are not.
 #[derive(Clone, Default)]
@@ -55,7 +70,8 @@ struct Inode {
 /// All that a crash may choose from.
 #[derive(Clone)]
 pub(super) struct Moment {
-    names: Vec<Names>,
+    names: Names,
+    renames: Vec<Rename>,
     inodes: Vec<Inode>,
     pub(super) mark: usize,
 }
@@ -77,6 +93,14 @@ impl Inode {
     fn all(&self) -> Vec<u8> {
         self.bytes(|_| true)
     }
+
+    /// The sectors that a crash makes a difference to.
+    fn uncertain(&self) -> impl Iterator<Item = usize> {
+        let as_flushed = |(sector, data): &(&usize, &[u8; SECTOR])| {
+            self.flushed.get(*sector * SECTOR..).and_then(|rest| rest.get(..SECTOR)) == Some(&data[..])
+        };
+        self.pending.iter().filter(move |it| !as_flushed(it)).map(|(sector, _)| *sector)
+    }
 }
 
 impl Disk {
@@ -88,25 +112,25 @@ impl Disk {
     }
 
     fn changed(&mut self) {
-        let Self { inodes, after_crash, mark, .. } = &*self;
-        let moment = Moment { names: after_crash.clone(), inodes: inodes.clone(), mark: *mark };
-        self.moments.as_mut().into_iter().for_each(|moments| moments.push(moment.clone()));
+        let Self { inodes, flushed_names, renames, mark, moments, .. } = self;
+        if let Some(moments) = moments {
+            let (names, renames) = (flushed_names.clone(), renames.clone());
+            moments.push(Moment { names, renames, inodes: inodes.clone(), mark: *mark });
+        }
     }
 
-    fn renamed(&mut self) {
-        let names = self.names.clone();
-        self.after_crash.push(names);
+    fn rename(&mut self, from: Option<&str>, to: Option<(&str, usize)>) {
+        let to = to.map(|(name, inode)| (name.into(), inode));
+        let rename = Rename { from: from.map(Into::into), to };
+        rename.apply(&mut self.names);
+        self.renames.push(rename);
         self.changed();
     }
 }
 
 impl Memory {
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        let mut disk = self.0.lock().expect("no test goes on after a panic");
-        if disk.after_crash.is_empty() {
-            disk.after_crash.push(Names::new());
-        }
-        disk
+        self.0.lock().expect("no test goes on after a panic")
     }
 
     /// Remembers from now on what a crash can leave at each step.
@@ -146,30 +170,34 @@ impl Memory {
             disk.names.insert(name.clone(), disk.inodes.len());
             disk.inodes.push(Inode { flushed: bytes.clone(), length: bytes.len(), ..Inode::default() });
         }
-        disk.after_crash.push(disk.names.clone());
+        disk.flushed_names = disk.names.clone();
         Self(Arc::new(Mutex::new(disk)))
     }
 }
 
-/// Of so many sectors every choice is tried.
+/// Of so many things every choice is tried.
 const EXHAUSTIVE: usize = 7;
 
+/// What a crash can leave of `count` things. Where there are too many choices: none, all, each alone, each missing, each beginning.
+fn choices(count: usize) -> Vec<Vec<bool>> {
+    if count <= EXHAUSTIVE {
+        return (0..1 << count)
+            .map(|bits| (0..count).map(|index| bits >> index & 1 == 1).collect())
+            .collect();
+    }
+    let single = (0..count)
+        .flat_map(|one| [false, true].map(|rest| (0..count).map(|index| (index == one) != rest).collect()));
+    let beginnings = (0..=count).map(|end| (0..count).map(|index| index < end).collect());
+    single.chain(beginnings).collect()
+}
+
 impl Moment {
-    /// What a crash can leave. Where there are too many choices of sectors: none, all, each alone, each missing, each beginning.
+    /// What a crash can leave.
     pub(super) fn images(&self) -> Vec<Memory> {
         let unflushed = self.inodes.iter().enumerate();
         let pending: Vec<(usize, usize)> =
-            unflushed.flat_map(|(inode, it)| it.pending.keys().map(move |sector| (inode, *sector))).collect();
-        let count = pending.len();
-        let choices: Vec<Vec<bool>> = if count <= EXHAUSTIVE {
-            (0..1 << count).map(|bits| (0..count).map(|index| bits >> index & 1 == 1).collect()).collect()
-        } else {
-            let single = (0..count).flat_map(|one| {
-                [false, true].map(|rest| (0..count).map(|index| (index == one) != rest).collect())
-            });
-            let beginnings = (0..=count).map(|end| (0..count).map(|index| index < end).collect());
-            single.chain(beginnings).collect()
-        };
+            unflushed.flat_map(|(inode, it)| it.uncertain().map(move |sector| (inode, sector))).collect();
+        let sectors = choices(pending.len());
         let image = |names: &Names, choice: &[bool]| {
             let bytes = |inode: usize| {
                 let kept =
@@ -178,7 +206,22 @@ impl Moment {
             };
             Memory::with(&names.iter().map(|(name, inode)| (name.clone(), bytes(*inode))).collect())
         };
-        self.names.iter().flat_map(|names| choices.iter().map(|choice| image(names, choice))).collect()
+        let names = choices(self.renames.len()).into_iter().map(|choice| self.names_after(&choice));
+        let names = names.collect::<BTreeSet<_>>();
+        names.iter().flat_map(|names| sectors.iter().map(|choice| image(names, choice))).collect()
+    }
+
+    /// What a crash leaves that takes all that was not flushed.
+    pub(super) fn flushed(&self) -> Memory {
+        let bytes = |inode: usize| self.inodes[inode].bytes(|_| false);
+        Memory::with(&self.names.iter().map(|(name, inode)| (name.clone(), bytes(*inode))).collect())
+    }
+
+    fn names_after(&self, choice: &[bool]) -> Names {
+        let mut names = self.names.clone();
+        let kept = self.renames.iter().zip(choice).filter(|(_, kept)| **kept);
+        kept.for_each(|(rename, _)| rename.apply(&mut names));
+        names
     }
 }
 
@@ -212,32 +255,30 @@ impl Files for Memory {
         disk.step(Step::Create, name)?;
         let inode = disk.inodes.len();
         disk.inodes.push(Inode::default());
-        disk.names.insert(name.into(), inode);
-        disk.renamed();
+        disk.rename(None, Some((name, inode)));
         Ok(Arc::new(MemoryFile { disk: self.clone(), inode }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut disk = self.disk();
         disk.step(Step::Rename, from)?;
-        let inode = disk.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        disk.names.insert(to.into(), inode);
-        disk.renamed();
+        let inode = *disk.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        disk.rename(Some(from), Some((to, inode)));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut disk = self.disk();
         disk.step(Step::Remove, name)?;
-        disk.names.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        disk.renamed();
+        disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        disk.rename(Some(name), None);
         Ok(())
     }
 
     fn sync_names(&self) -> io::Result<()> {
         let mut disk = self.disk();
         disk.step(Step::SyncNames, "")?;
-        disk.after_crash = vec![disk.names.clone()];
+        (disk.flushed_names, disk.renames) = (disk.names.clone(), Vec::new());
         disk.changed();
         Ok(())
     }
