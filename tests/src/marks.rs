@@ -15,7 +15,7 @@ pub const EXPLAINED: &[(&str, &str)] = &[
     ),
     (
         "stop Divergence",
-        "what is committed would have to change: a storage that somebody edited, or a bug; a checker calls it a violation wherever it happens",
+        "what is committed would have to change: a storage that somebody edited, or a bug; a checker calls it a violation wherever it happens. The tests of vsr-core/src/replica/divergence.rs restart replicas on such storages",
     ),
 ];
 

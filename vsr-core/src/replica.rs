@@ -3,6 +3,8 @@
 mod bootstrap;
 mod commits;
 mod digests;
+#[cfg(test)]
+mod divergence;
 mod durability;
 #[cfg(feature = "inject")]
 mod exploration;

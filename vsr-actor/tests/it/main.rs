@@ -5,6 +5,7 @@ mod client;
 mod common;
 mod deadlines;
 mod determinism;
+mod divergence;
 mod examples;
 mod failover;
 mod fairness;
