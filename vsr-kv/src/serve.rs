@@ -58,7 +58,11 @@ impl Serve {
         let (redis, redis_at) = listen(&options.redis, "clients", "redis").await?;
         let (admin, admin_at) = listen(&options.admin, "people and probes", "admin").await?;
         let (peers, peers_at) = listen(&options.listen, "the other replicas", "listen").await?;
-        tell_exposure(peers_at, redis_at, admin_at, options.settings.requirepass.is_some());
+        for (address, warning) in
+            exposure(peers_at, redis_at, admin_at, options.settings.requirepass.is_some())
+        {
+            warn!(%address, "{warning}");
+        }
         let members: Vec<_> = options.peers.iter().map(|peer| peer.id).collect();
         let mut tcp = TcpConfig::of(&options.config, options.id, members.iter().copied());
         tcp.retry_max = RETRY_MAX;
@@ -190,18 +194,31 @@ async fn listen(
     Ok((listener, bound))
 }
 
-/// Says what can be reached from other machines, and by whom.
-fn tell_exposure(peers: SocketAddr, redis: SocketAddr, admin: SocketAddr, has_password: bool) {
-    let is_open = |address: SocketAddr| !address.ip().is_loopback();
-    if is_open(peers) {
-        warn!(address = %peers, "the port for replicas is open to other machines, and asks nobody who he is: whoever reaches it can change the data");
-    }
-    if is_open(redis) && has_password {
-        warn!(address = %redis, "the port for clients is open to other machines: the password and the data travel in the clear");
-    } else if is_open(redis) {
-        warn!(address = %redis, "the port for clients is open to other machines, and there is no --requirepass: whoever reaches it can read and change the data");
-    }
-    if is_open(admin) {
-        warn!(address = %admin, "the admin port is open to other machines, and asks nobody who he is: whoever reaches it sees the state of the group, no data");
-    }
+/// What can be reached from other machines, and by whom: addresses, and what to know of each.
+fn exposure(
+    peers: SocketAddr,
+    redis: SocketAddr,
+    admin: SocketAddr,
+    has_password: bool,
+) -> impl Iterator<Item = (SocketAddr, &'static str)> {
+    let to_clients = if has_password {
+        "the port for clients is open to other machines: the password and the data travel in the clear"
+    } else {
+        "the port for clients is open to other machines, and there is no --requirepass: whoever reaches it can read and change the data"
+    };
+    let ports = [
+        (
+            peers,
+            "the port for replicas is open to other machines, and asks nobody who he is: whoever reaches it can change the data",
+        ),
+        (redis, to_clients),
+        (
+            admin,
+            "the admin port is open to other machines, and asks nobody who he is: whoever reaches it sees the state of the group, no data",
+        ),
+    ];
+    ports.into_iter().filter(|(address, _)| !address.ip().is_loopback())
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,22 @@ fn three_processes_survive_kills_and_orderly_ends() {
 }
 
 #[test]
+fn told_to_end_twice_a_process_ends_at_once() {
+    let group = Group::new("twice");
+    let mut replicas = group.start_all();
+    let last = replicas.pop().expect("three");
+    replicas.into_iter().for_each(Replica::kill);
+    // There is nobody with whom this could be done: an orderly end waits for it.
+    let _waits = last.begin("SET a 1");
+    last.signal("TERM");
+    until(|| last.log().contains("told to end: ").then_some(()), || last.log());
+    last.signal("INT");
+    let (code, told) = last.ended();
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("told to end again: ending at once") && !told.contains("ended in order"), "{told}");
+}
+
+#[test]
 fn a_directory_of_another_replica_or_cluster_or_one_that_was_emptied_is_refused() {
     let group = Group::new("refused");
     let mut replicas = group.start_all();

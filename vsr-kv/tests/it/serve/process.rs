@@ -166,14 +166,30 @@ impl Replica {
         lines
     }
 
+    /// Has something under way at the Redis port, on a connection that stays open: what was sent with it is answered.
+    pub(super) fn begin(&self, request: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(self.redis).expect("it listens");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a connection");
+        connection.write_all(format!("PING\r\n{request}\r\n").as_bytes()).expect("an open connection");
+        let mut answer = [0; 7];
+        connection.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"+PONG\r\n");
+        connection
+    }
+
     pub(super) fn kill(mut self) {
         self.child.kill().expect("it runs");
     }
 
+    /// Sends it a signal, by its name.
+    pub(super) fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
+    }
+
     /// Tells it to end, and returns its exit code.
     pub(super) fn terminate(mut self) -> Option<i32> {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(told.expect("kill runs").success());
+        self.signal("TERM");
         self.wait()
     }
 
