@@ -75,6 +75,8 @@ mutations! {
     CommitInsideEntry = "commit-inside-entry",
     /// B6: execute only the newest of what was committed.
     SkipUnapplied = "skip-unapplied",
+    /// B1: take what an earlier view has logged for new requests.
+    ProposeLoggedAgain = "propose-logged-again",
     /// B2: append beyond a gap.
     AppendOverGap = "append-over-gap",
     /// B2: do not acknowledge again what is already there.
@@ -103,12 +105,16 @@ mutations! {
     AppendInViewChange = "append-in-view-change",
     /// C6: call a view through which this replica only passed the view of its log.
     LogViewWithoutLog = "log-view-without-log",
+    /// E3: choose among the logs that follow the own one without a gap.
+    ChooseWhatJoins = "choose-what-joins",
     /// C7: announce a view that is not durable.
     StartViewBeforePersisted = "start-view-before-persisted",
     /// D2: drop the uncommitted log when asking for state.
     TruncateWhenAsking = "truncate-when-asking",
     /// D2: be in the new view before its log arrived.
     EagerView = "eager-view",
+    /// D3: cast no vote while entries are missing.
+    NoVoteInTransfer = "no-vote-in-transfer",
     /// Decision 4: install a newer view from a part of its log.
     InstallPartialView = "install-partial-view",
     /// D2: go on with a transfer of a view that is over.
@@ -177,6 +183,8 @@ mutations! {
     NoViewChangeTimeout = "no-view-change-timeout",
     /// C16: wait longer for the primary, too, by chance.
     JitterAtOnce = "jitter-at-once",
+    /// C2, C15: take no notice of votes and logs for a higher view.
+    IgnoreHigherVotes = "ignore-higher-votes",
     /// Decision 2: leave the view without the others.
     EnterViewAlone = "enter-view-alone",
     /// Decision 2: votes stand for ever.
@@ -263,6 +271,8 @@ mutations! {
     SnapshotLowersCommit = "snapshot-lowers-commit",
     /// D6: keep the own log above a snapshot, whatever it follows.
     KeepUnprovenLog = "keep-unproven-log",
+    /// E2: keep nothing of the log for those who are a little behind.
+    KeepNoTail = "keep-no-tail",
     /// E2: trim a snapshot's log, and forget the snapshot, while somebody fetches it.
     TrimWhatIsFetched = "trim-what-is-fetched",
     /// D6: hand the host another part while one is under way.

@@ -253,7 +253,8 @@ impl Replica {
     /// a slow replica never makes the others wait.
     pub(super) fn trim_behind(&mut self, snapshot: OpNumber) {
         let limits = &self.config.limits;
-        let through = self.log.trim_point(snapshot, limits.log_keep_ops, limits.log_keep_bytes);
+        let kept = self.log.trim_point(snapshot, limits.log_keep_ops, limits.log_keep_bytes);
+        let through = if self.mutated(Mutation::KeepNoTail) { snapshot } else { kept };
         let wanted = self.served.lowest(self.now.monotonic).unwrap_or(through).min(through);
         self.trim_log(wanted);
         if self.log_is_oversized() && wanted < through {

@@ -116,7 +116,8 @@ impl Replica {
         let now = self.now.monotonic;
         let mut queue = Queue::new(self.replicas());
         let sessions_max = self.config.replicated.sessions_max;
-        for entry in self.log.entries_after(self.commits.emitted()) {
+        let forgets = self.mutated(Mutation::ProposeLoggedAgain);
+        for entry in self.log.entries_after(self.commits.emitted()).filter(|_| !forgets) {
             entry.run().heads().iter().for_each(|head| queue.note_logged(head.origin, sessions_max));
         }
         self.credits = super::Credits::default();

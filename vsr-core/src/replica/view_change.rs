@@ -3,7 +3,7 @@
 use super::{Mode, Replica, normal::Backup};
 use crate::{
     event::{Event, Ignored, StatusName},
-    id::{Time, ViewNumber},
+    id::{OpNumber, Time, ViewNumber},
     message::{Body, DoViewChange, StartView, Suffix},
     mutation::Mutation,
 };
@@ -77,6 +77,9 @@ impl Votes {
 impl Replica {
     /// "I want out." Changes nothing here until a quorum wants the same.
     pub(super) fn cast_vote(&mut self) {
+        if self.transfer.is_some() && self.mutated(Mutation::NoVoteInTransfer) {
+            return;
+        }
         if !self.votes.has(self.me) {
             self.observe(Event::VoteCast { view: self.view });
         }
@@ -110,6 +113,9 @@ impl Replica {
             return Err(Ignored::OldView);
         }
         if view > self.view {
+            if self.mutated(Mutation::IgnoreHigherVotes) {
+                return Err(Ignored::NewerView);
+            }
             self.enter_view(view);
         }
         let copy = self.votes.has(from) && self.mutated(Mutation::CountDuplicateLeaves);
@@ -239,6 +245,9 @@ impl Replica {
             return Err(Ignored::OldView);
         }
         if view > self.view {
+            if self.mutated(Mutation::IgnoreHigherVotes) {
+                return Err(Ignored::NewerView);
+            }
             self.enter_view(view);
         }
         match &self.mode {
@@ -267,6 +276,8 @@ impl Replica {
     fn note_log(&mut self, from: usize, log: DoViewChange) {
         let (quorum, me) = (self.quorum(), self.me);
         let by_op = self.mutated(Mutation::ChooseByOp);
+        let base_max =
+            if self.mutated(Mutation::ChooseWhatJoins) { self.log.op() } else { OpNumber(u64::MAX) };
         let Mode::ViewChange(change) = &mut self.mode else { return };
         if change.chosen.is_some() {
             return;
@@ -291,6 +302,7 @@ impl Replica {
             (if by_op { ViewNumber(0) } else { log.log_view }, log.suffix.op())
         };
         let logs = change.logs.iter().enumerate().filter_map(|(i, log)| log.as_ref().map(|log| (i, log)));
+        let logs = logs.filter(|(_, log)| log.suffix.base <= base_max);
         change.chosen = logs.max_by_key(best).map(|(index, _)| index);
         #[cfg(feature = "inject")]
         if self.config.mutations.contains(Mutation::ChooseLast) {
