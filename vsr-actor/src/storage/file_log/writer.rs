@@ -35,13 +35,13 @@ pub(super) struct Writer {
 
 /// Whether the owner is gone.
 #[derive(Default)]
-struct Abandoned {
+pub(super) struct Abandoned {
     is: Mutex<bool>,
     told: Condvar,
 }
 
 impl Abandoned {
-    fn tell(&self) {
+    pub(super) fn tell(&self) {
         *self.is.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.told.notify_all();
     }
@@ -55,10 +55,9 @@ impl Abandoned {
 
 impl Writer {
     pub(super) fn start(engine: Engine, lock: Lock, persisted: Persisted) -> io::Result<Self> {
-        let (writes, waiting) = mpsc::channel();
+        let (mut work, writes) = Work::new(engine, persisted);
         let (end, ended) = oneshot::channel();
-        let abandoned = Arc::<Abandoned>::default();
-        let mut work = Work { engine, persisted, waiting, abandoned: abandoned.clone(), flush_at: None };
+        let abandoned = work.abandoned.clone();
         thread::Builder::new().name("vsr-log".into()).spawn(move || {
             let ended = catch_unwind(AssertUnwindSafe(|| work.run()));
             let error = ended
@@ -102,17 +101,24 @@ impl fmt::Debug for Writer {
     }
 }
 
-struct Work {
+/// What the thread does.
+pub(super) struct Work {
     engine: Engine,
     persisted: Persisted,
     waiting: Receiver<Write>,
-    abandoned: Arc<Abandoned>,
+    pub(super) abandoned: Arc<Abandoned>,
     /// When the log is flushed, if it is neither at once nor never.
     flush_at: Option<Instant>,
 }
 
 impl Work {
-    fn run(&mut self) -> Result<(), StorageError> {
+    pub(super) fn new(engine: Engine, persisted: Persisted) -> (Self, Sender<Write>) {
+        let (writes, waiting) = mpsc::channel();
+        (Self { engine, persisted, waiting, abandoned: Arc::default(), flush_at: None }, writes)
+    }
+
+    /// Writes what is handed over, until there will be no more.
+    pub(super) fn run(&mut self) -> Result<(), StorageError> {
         while let Some(first) = self.next()? {
             let batch = self.batch(first);
             if !self.write(&batch)? {
@@ -155,7 +161,7 @@ impl Work {
     }
 
     /// Writes a batch; waits for room as long as there is none. False if nobody wants it any more.
-    fn write(&mut self, batch: &[Write]) -> Result<bool, StorageError> {
+    pub(super) fn write(&mut self, batch: &[Write]) -> Result<bool, StorageError> {
         while !self.abandoned.wait(Duration::ZERO) {
             match self.engine.write(batch) {
                 Ok(()) => {

@@ -2,7 +2,7 @@
 //! the record as it was, or it is refused with a sentence. Never less, never another value, never a panic.
 
 use super::{
-    super::{engine::Options, slots::Slots},
+    super::{engine::Options, format::SECTOR, slots::Slots},
     holds,
     memory::Memory,
     models, open, open_with, options, same_entries, script,
@@ -141,6 +141,8 @@ fn every_bit_of_every_file() {
             }
             let end = judge(&damaged, &models, name);
             assert!(expected(name, &files).contains(&end), "bit {bit} of {name}: {end:?}");
+            let stamped = name.starts_with("log-") && bit / 8 % SECTOR < 4;
+            assert!(!stamped || end == End::Lost, "bit {bit} of {name}: a stamp does not count");
             end
         });
         println!("{name}, {} bytes: {ends:?}", bytes.len());
@@ -189,6 +191,63 @@ fn every_file_that_is_gone() {
         let left = BTreeMap::from([(name.clone(), files[name].clone())]);
         let expected = if name == "record" { End::Lost } else { End::Refused };
         assert_eq!(judge(&left, &models, name), expected, "{name} alone");
+    }
+}
+
+/// A sector that was never written is that of a write that was never finished: only the last one may be cut.
+#[test]
+fn every_sector_of_the_log_that_is_not_there() {
+    let (files, models) = directory();
+    let stamp = |sector: &[u8]| u32::from_le_bytes(sector[..4].try_into().expect("it is a sector"));
+    let logs = || files.iter().filter(|(name, _)| name.starts_with("log-"));
+    let frames = || logs().flat_map(|(_, bytes)| bytes[SECTOR..].chunks(SECTOR)).map(stamp);
+    let newest = frames().max().expect("there are frames");
+    let mut cut = 0;
+    for (name, bytes) in logs() {
+        for (index, sector) in bytes.chunks(SECTOR).enumerate() {
+            let mut damaged = files.clone();
+            damaged.get_mut(name).expect("it is there")[index * SECTOR..][..SECTOR].fill(0);
+            if index > 0 && stamp(sector) == newest {
+                let (_, found) = open(&Memory::with(&damaged)).expect("the record is good");
+                assert_eq!(end_of(&found, &models[..models.len() - 1]), Ok(End::AsItWas));
+                cut += 1;
+                continue;
+            }
+            let expected = if sector.iter().all(|byte| *byte == 0) { End::AsItWas } else { End::Lost };
+            assert_eq!(judge(&damaged, &models, name), expected, "sector {index} of {name}");
+        }
+    }
+    assert!(cut > 0, "no frame was cut");
+}
+
+/// Whichever write was the last, the newest snapshot may be damaged: the log reaches back to the one before, or is lost.
+#[test]
+fn the_newest_snapshot_is_damaged_after_each_write() {
+    let (story, mut alone) = (script::story(), script::Alone::new());
+    (0..60).for_each(|number| alone.ask(vec![number; 40]));
+    let steady = alone.writes().into_iter().map(|write| vec![write]).collect();
+    for (batches, never_lost) in [(story, false), (steady, true)] {
+        let models = models(&batches);
+        let disk = Memory::default();
+        let (mut engine, _) =
+            open_with(&disk, Options { segment_bytes: 2048, ..options() }).expect("it is empty");
+        let (mut older, mut given_up) = (0, false);
+        for (index, batch) in batches.iter().enumerate() {
+            engine.write(batch).expect("the disk is good");
+            let mut files = disk.contents();
+            let snapshots: Vec<_> = files_called(&files, "snapshot-").cloned().collect();
+            if let [_, newest] = &snapshots[..] {
+                *files.get_mut(newest).and_then(|bytes| bytes.last_mut()).expect("it is not empty") ^= 1;
+                let end = judge(&files, &models[..=index + 1], newest);
+                assert!(
+                    end == End::OlderSnapshot || end == End::Lost && !never_lost,
+                    "after {index}: {end:?}"
+                );
+                older += usize::from(end == End::OlderSnapshot);
+            }
+            given_up |= !files.contains_key("log-0000000000000001");
+        }
+        assert!(older > 0 && given_up, "{older}, {given_up}");
     }
 }
 

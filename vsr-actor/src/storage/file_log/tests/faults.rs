@@ -10,7 +10,7 @@ use super::{
     },
     Memory, SEGMENT, holds,
     memory::Step,
-    models, open, open_with, options, script,
+    models, open, open_with, options, script, seal,
 };
 use bytes::BufMut;
 use std::{
@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use vsr_core::{ClusterId, LogState, ViewNumber, Write};
+use vsr_core::{LogState, Record, ViewNumber, Write};
 
 /// A directory with the whole story in it.
 fn written() -> (Memory, Engine) {
@@ -107,10 +107,18 @@ fn a_full_disk_at_the_first_start_is_told_at_once() {
 #[test]
 fn the_record_only_grows() {
     let (disk, mut engine) = written();
-    let mut older = script::record_of(&script::story());
-    older.view = ViewNumber(older.view.0 - 1);
-    let told = failed(engine.write(&[Write { record: Some(older), ..script::nothing(1) }]));
-    assert!(told.contains("fall back"), "{told}");
+    let fall_back: [fn(&mut Record); 4] = [
+        |record| record.view = ViewNumber(record.view.0 - 1),
+        |record| record.log_view = ViewNumber(record.log_view.0 - 1),
+        |record| record.formed = false,
+        |record| record.incarnation.0 += 1,
+    ];
+    for change in fall_back {
+        let mut older = script::record_of(&script::story());
+        change(&mut older);
+        let told = failed(engine.write(&[Write { record: Some(older), ..script::nothing(1) }]));
+        assert!(told.contains("fall back"), "{told}");
+    }
     drop(engine);
     let (_, found) = open(&disk).expect("nothing was written");
     assert_eq!(found.record, Some(*script::record_of(&script::story())));
@@ -198,7 +206,7 @@ fn what_was_not_flushed_counts_only_as_long_as_the_machine_is_up() {
 
 #[test]
 fn a_flush_is_for_all_that_waits_and_a_later_one_only_where_it_is_wanted() {
-    let flushes = |durability| {
+    let flushes = |durability, record: bool| {
         let options = Options { durability, segment_bytes: 1 << 20, ..options() };
         let disk = Memory::default();
         let (mut engine, _) = open_with(&disk, options).expect("it is empty");
@@ -212,29 +220,16 @@ fn a_flush_is_for_all_that_waits_and_a_later_one_only_where_it_is_wanted() {
             counted.fetch_add(usize::from(flush), Ordering::Relaxed);
             None
         });
-        assert!(story[bootstrap].len() > 1);
-        engine.write(&story[bootstrap]).expect("the disk is good");
+        let mut batch = story[bootstrap].clone();
+        assert!(batch.len() > 1);
+        batch[0].record = record.then(|| script::record_of(&story[..bootstrap]));
+        engine.write(&batch).expect("the disk is good");
         count.load(Ordering::Relaxed)
     };
-    assert_eq!(flushes(Durability::Sync), 1);
-    assert_eq!(flushes(Durability::None), 0);
-}
-
-#[test]
-fn files_of_somebody_else_are_refused() {
-    let (disk, engine) = written();
-    drop(engine);
-    let files = disk.contents();
-    let mut other = script::record_of(&script::story());
-    other.cluster = ClusterId(77);
-    let stranger = Memory::default();
-    let (mut engine, _) = open(&stranger).expect("it is empty");
-    engine.write(&[Write { record: Some(other), ..script::nothing(1) }]).expect("the disk is good");
-    drop(engine);
-    let mut mixed = files.clone();
-    mixed.insert("record".into(), stranger.contents()["record"].clone());
-    let told = open(&Memory::with(&mixed)).map(|_| ()).unwrap_err().to_string();
-    assert!(told.contains("cluster-1,") && told.contains("cluster-77,"), "{told}");
+    assert_eq!(flushes(Durability::Sync, false), 1);
+    assert_eq!(flushes(Durability::None, false), 0);
+    // A promise is flushed with the frame that it is in.
+    assert_eq!(flushes(Durability::None, true), 1);
 }
 
 /// The same header, of the next version.
@@ -242,9 +237,7 @@ fn newer(block: &[u8]) -> Vec<u8> {
     let magic = block[..8].try_into().expect("it is a header");
     let mut newer = Plate::encode(magic, block.len(), |out| out.put_slice(&block[12..block.len() - 8]));
     newer[8] += 1;
-    let end = newer.len() - 8;
-    let sum = vsr_core::checksum(&newer[..end]);
-    newer[end..].copy_from_slice(&sum.to_le_bytes());
+    seal(&mut newer);
     newer
 }
 

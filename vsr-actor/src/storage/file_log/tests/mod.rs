@@ -1,12 +1,15 @@
 //! The engine on a directory that forgets what was not flushed, and on one whose bits turn.
 
+mod contents;
 mod crashes;
 mod damage;
 mod faults;
 mod fixture;
 mod memory;
+mod mixtures;
 mod script;
 mod stages;
+mod writer;
 
 use super::{
     Durability,
@@ -69,6 +72,13 @@ fn same_entries(found: &[Entry], model: &[Entry]) -> Result<(), String> {
     let follow =
         |pair: &[Entry]| pair[1].first() == pair[0].last().next() && pair[1].parent() == pair[0].hash();
     if found.windows(2).all(follow) { Ok(()) } else { Err("entries with a gap".into()) }
+}
+
+/// Gives a header that was changed the checksum that it ought to have.
+fn seal(header: &mut [u8]) {
+    let end = header.len() - 8;
+    let sum = vsr_core::checksum(&header[..end]);
+    header[end..].copy_from_slice(&sum.to_le_bytes());
 }
 
 #[test]
