@@ -274,7 +274,11 @@ impl Engine {
         // What follows the older of two snapshots stays: the newer one may turn out to be damaged.
         let keep = self.now.trim.min(self.shelf.older());
         if let Journal::Open(tail) = &mut self.journal {
-            while let Some((number, _)) = tail.older.front().filter(|(_, op)| *op <= keep) {
+            // The log's last frame is in the segment before as long as there is none in this one.
+            let end = usize::from(tail.offset == SECTOR as u64);
+            while tail.older.len() > end
+                && let Some((number, _)) = tail.older.front().filter(|(_, op)| *op <= keep)
+            {
                 self.retired.push(segment::name(*number));
                 tail.older.pop_front();
             }

@@ -3,7 +3,7 @@
 use super::{
     super::{Durability, engine::Options},
     holds,
-    memory::{Memory, Moment},
+    memory::{Memory, Moment, Step},
     models, open, open_with, options, script,
 };
 use std::{
@@ -163,6 +163,26 @@ fn died(batches: &[Vec<Write>], steps: usize) -> Option<(Memory, usize)> {
     drop(engine);
     disk.no_rule();
     Some((disk, at))
+}
+
+/// Of a segment without entries nobody needs anything, but for the frame that is the log's end until the next one is flushed.
+#[test]
+fn the_end_of_the_log_is_not_given_up_before_there_is_another() {
+    let disk = Memory::default();
+    let ahead = Options { prepare_ahead: true, ..options() };
+    let (mut engine, _) = open_with(&disk, ahead).expect("it is empty");
+    let bootstrap = &script::story()[..3];
+    bootstrap.iter().for_each(|batch| engine.write(batch).expect("the disk is good"));
+    disk.rule(|step, name| {
+        (step == Step::Write && name == "log-0000000000000002").then_some(ErrorKind::Other)
+    });
+    // The process dies before the first frame of the second segment is there, and the next one has been prepared.
+    while engine.write(&[script::nothing(9)]).is_ok() {}
+    drop(engine);
+    disk.no_rule();
+    assert!(disk.contents().contains_key("log-0000000000000003"), "none was prepared");
+    let (_, found) = open(&disk).expect("a crash is no damage");
+    holds(&found, models(bootstrap).last().expect("there is one")).unwrap();
 }
 
 /// Where flushes are left out, a crash of the machine costs the log, never a promise; after a clean end it costs nothing.
