@@ -4,7 +4,7 @@ use crate::common::{Ask, Journal};
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, advance},
 };
 use vsr_actor::{
-    Appended, Builder, InProcessNetwork, LogStorage, MemoryStorage, Message, Persisted, ReplicaId,
+    Appended, Builder, Cluster, InProcessNetwork, LogStorage, MemoryStorage, Message, Persisted, ReplicaId,
     StorageError, Transport,
     vsr_core::{Body, OpNumber, Restored, Write},
 };
@@ -126,4 +126,53 @@ impl LogStorage for Later {
 async fn a_log_on_a_disk_is_not_kept_waiting() {
     let each = vec![1; 12];
     assert_eq!(proposals::<Later>().await, [each.clone(), each]);
+}
+
+/// With one client on one worker two replicas are a quorum. A third one that was left behind stays a little behind: it takes several
+/// proposals a turn, and acknowledges them at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_backup_that_is_behind_takes_several_proposals_a_turn() {
+    const REQUESTS: usize = 1000;
+    let acknowledgements: Arc<[AtomicUsize; 3]> = Arc::default();
+    let count = acknowledgements.clone();
+    let start = Cluster::builder(3, Journal::default)
+        .transport(move |id, way| Box::new(Counting { way, id, count: count.clone() }))
+        .start();
+    let cluster = start.await.expect("a valid configuration");
+    let primary = cluster.primary().await.expect("a primary");
+    let late = ReplicaId((primary.0 + 1) % 3);
+    let client = cluster.client();
+    // On the worker, as the replicas are.
+    let work = tokio::spawn(async move {
+        let ask = async |count| {
+            for _ in 0..count {
+                client.request(Ask::Read).await.expect("the group is healthy");
+            }
+        };
+        cluster.pause(late).expect("it runs");
+        ask(10).await;
+        cluster.resume(late).expect("it runs");
+        let before = acknowledgements[late.0 as usize].load(Ordering::Relaxed);
+        ask(REQUESTS).await;
+        acknowledgements[late.0 as usize].load(Ordering::Relaxed) - before
+    });
+    let sent = work.await.expect("no panic");
+    // One for two requests; one at a time it would be as many as requests.
+    assert!(sent < REQUESTS * 2 / 3, "{sent} for {REQUESTS}");
+}
+
+/// Counts what a replica acknowledges.
+struct Counting {
+    way: Box<dyn Transport>,
+    id: ReplicaId,
+    count: Arc<[AtomicUsize; 3]>,
+}
+
+impl Transport for Counting {
+    fn send_vsr(&mut self, to: ReplicaId, message: Message) {
+        if matches!(message.body, Body::PrepareOk { .. }) {
+            self.count[self.id.0 as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        self.way.send_vsr(to, message);
+    }
 }
