@@ -17,11 +17,11 @@ pub(super) fn is_trusted(files: &dyn Files, names: &[String], boot: Option<&str>
     Ok(boot.is_some_and(|boot| boot.as_bytes() == found))
 }
 
-/// From now on the log may hold what was not flushed.
+/// From now on the log may hold what was not flushed. Only the name need survive the machine: what else is in the file then, it is not
+/// the boot after that.
 pub(super) fn set(files: &dyn Files, boot: Option<&str>) -> io::Result<()> {
     let file = files.create(NAME)?;
     file.write_at(0, boot.unwrap_or_default().as_bytes())?;
-    file.sync()?;
     files.sync_names()
 }
 

@@ -301,10 +301,7 @@ impl Engine {
         let mut tail = None;
         for (index, scanned) in segments.into_iter().enumerate() {
             if index < last {
-                // An earlier process may have written what it had no time to flush.
-                let flushed = scanned.segment.file.sync();
-                let name = segment::name(scanned.segment.number);
-                flushed.map_err(|error| failed(&*self.files, "flush", &name, error))?;
+                // It was flushed before the next one began.
                 older.push_back((scanned.segment.number, scanned.op));
             } else if index == last {
                 let (segment, op) = (scanned.segment, scanned.op);

@@ -16,10 +16,13 @@ use vsr_core::{LogState, Restored, Write};
 
 /// A small directory: two snapshots, and a log of several segments.
 fn directory() -> (BTreeMap<String, Vec<u8>>, Vec<Restored>) {
+    directory_of(2048)
+}
+
+fn directory_of(segment_bytes: u64) -> (BTreeMap<String, Vec<u8>>, Vec<Restored>) {
     let batches: Vec<Vec<Write>> = script::short_story();
     let disk = Memory::default();
-    let (mut engine, _) =
-        open_with(&disk, Options { segment_bytes: 2048, ..options() }).expect("it is empty");
+    let (mut engine, _) = open_with(&disk, Options { segment_bytes, ..options() }).expect("it is empty");
     batches.iter().for_each(|batch| engine.write(batch).expect("the disk is good"));
     drop(engine);
     (disk.contents(), models(&batches))
@@ -192,39 +195,60 @@ fn every_file_that_is_gone() {
         let expected = if name == "record" { End::Lost } else { End::Refused };
         assert_eq!(judge(&left, &models, name), expected, "{name} alone");
     }
+    // A log that has the record in it, too, does not say what was promised since.
+    let (mut files, models) = directory_of(1 << 14);
+    files.remove("record").expect("it is there");
+    assert_eq!(judge(&files, &models, "a log from its beginning"), End::Refused);
 }
 
-/// A sector that was never written is that of a write that was never finished: only the last one may be cut.
+#[test]
+fn a_damaged_copy_of_the_record_is_written_again() {
+    let (files, _) = directory();
+    for byte in [600, 4096 + 600] {
+        let mut damaged = files.clone();
+        damaged.get_mut("record").expect("it is there")[byte] ^= 1;
+        let disk = Memory::with(&damaged);
+        drop(open(&disk).expect("the other copy is good"));
+        let record = &disk.contents()["record"];
+        assert!(record[..4096] == record[4096..], "byte {byte} is as it was");
+    }
+}
+
+/// A sector that was never written is that of a write that was never finished: only the last one may be cut, be the others in segments
+/// before it or beside it in one.
 #[test]
 fn every_sector_of_the_log_that_is_not_there() {
-    let (files, models) = directory();
     let stamp = |sector: &[u8]| u32::from_le_bytes(sector[..4].try_into().expect("it is a sector"));
-    let logs = || files.iter().filter(|(name, _)| name.starts_with("log-"));
-    let frames = || logs().flat_map(|(_, bytes)| bytes[SECTOR..].chunks(SECTOR)).map(stamp);
-    let newest = frames().max().expect("there are frames");
-    let mut cut = 0;
-    for (name, bytes) in logs() {
-        for (index, sector) in bytes.chunks(SECTOR).enumerate() {
-            let mut damaged = files.clone();
-            damaged.get_mut(name).expect("it is there")[index * SECTOR..][..SECTOR].fill(0);
-            if index > 0 && stamp(sector) == newest {
-                let (_, found) = open(&Memory::with(&damaged)).expect("the record is good");
-                assert_eq!(end_of(&found, &models[..models.len() - 1]), Ok(End::AsItWas));
-                cut += 1;
-                continue;
+    for segment_bytes in [2048, 1 << 14] {
+        let (files, models) = directory_of(segment_bytes);
+        let logs = || files.iter().filter(|(name, _)| name.starts_with("log-"));
+        let frames = || logs().flat_map(|(_, bytes)| bytes[SECTOR..].chunks(SECTOR)).map(stamp);
+        let newest = frames().max().expect("there are frames");
+        let mut cut = 0;
+        for (name, bytes) in logs() {
+            for (index, sector) in bytes.chunks(SECTOR).enumerate() {
+                let mut damaged = files.clone();
+                damaged.get_mut(name).expect("it is there")[index * SECTOR..][..SECTOR].fill(0);
+                if index > 0 && stamp(sector) == newest {
+                    let (_, found) = open(&Memory::with(&damaged)).expect("the record is good");
+                    assert_eq!(end_of(&found, &models[..models.len() - 1]), Ok(End::AsItWas));
+                    cut += 1;
+                    continue;
+                }
+                let expected = if sector.iter().all(|byte| *byte == 0) { End::AsItWas } else { End::Lost };
+                assert_eq!(judge(&damaged, &models, name), expected, "sector {index} of {name}");
             }
-            let expected = if sector.iter().all(|byte| *byte == 0) { End::AsItWas } else { End::Lost };
-            assert_eq!(judge(&damaged, &models, name), expected, "sector {index} of {name}");
         }
+        assert!(cut > 0, "no frame was cut");
     }
-    assert!(cut > 0, "no frame was cut");
 }
 
 /// Whichever write was the last, the newest snapshot may be damaged: the log reaches back to the one before, or is lost.
 #[test]
 fn the_newest_snapshot_is_damaged_after_each_write() {
     let (story, mut alone) = (script::story(), script::Alone::new());
-    (0..60).for_each(|number| alone.ask(vec![number; 40]));
+    // One in a segment.
+    (0..40).for_each(|number| alone.ask(vec![number; 1000]));
     let steady = alone.writes().into_iter().map(|write| vec![write]).collect();
     for (batches, never_lost) in [(story, false), (steady, true)] {
         let models = models(&batches);

@@ -276,4 +276,12 @@ fn what_a_crash_left_of_unfinished_files_is_removed() {
     let opened = opening::open(Arc::new(disk.clone()), options()).expect("it was left in order");
     assert!(opened.notes.is_empty(), "{:?}", opened.notes);
     assert_eq!(disk.list().expect("it can be read"), whole);
+    // A snapshot that no frame names is none of the two that are kept.
+    let snapshot = whole.iter().rfind(|name| name.starts_with("snapshot-")).expect("there is one");
+    let mut files = disk.contents();
+    files.insert(format!("snapshot-{:016x}-{:032x}", u64::MAX, 7), files[snapshot].clone());
+    let disk = Memory::with(&files);
+    let (mut engine, _) = open(&disk).expect("it was left in order");
+    engine.write(&[script::nothing(1)]).expect("the disk is good");
+    assert_eq!(disk.list().expect("it can be read"), whole);
 }
