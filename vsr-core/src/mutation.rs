@@ -113,6 +113,8 @@ mutations! {
     TruncateWhenAsking = "truncate-when-asking",
     /// D2: be in the new view before its log arrived.
     EagerView = "eager-view",
+    /// D3: acknowledge what is staged, as if it were the own log.
+    AckStaged = "ack-staged",
     /// D3: cast no vote while entries are missing.
     NoVoteInTransfer = "no-vote-in-transfer",
     /// Decision 4: install a newer view from a part of its log.

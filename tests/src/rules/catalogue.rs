@@ -42,7 +42,7 @@ pub const RULES: &[Rule] = &[
     later("C12", "A candidate far behind lets another lead.", "an optimisation; not built"),
     rule("C13", "Backups leave a primary that lost its log as soon as they hear of it."),
     rule("C14", "Clients are told the latest view that has started, not the one a replica tries to reach.")
-        .also(&["vsr-actor/tests/it/failover.rs: a_primary_that_is_cut_off_is_replaced_and_comes_back"]),
+        .also(&["vsr-actor/tests/it/primaries.rs: a_view_that_does_not_start_is_not_told"]),
     rule("C15", "A quorum that can talk gets to one view and serves, from any state.")
         .also(&["tests/it/seeds.rs: fixed_seeds_hold_all_properties", "tests/it/seeds.rs: five_replicas_hold_all_properties"]),
     rule("C16", "A backup misses its primary after exactly one time-out; only who waits for a view or a lost log waits longer by chance.")

@@ -3,7 +3,7 @@
 use crate::common::{add, cluster, cluster_with};
 use std::time::Duration;
 use tokio_stream::StreamExt;
-use vsr_actor::{Config, ReplicaId, RequestError, ViewNumber};
+use vsr_actor::{Config, ReplicaId, RequestError, StatusName, Verdict, ViewNumber, vsr_core::Body};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_knows_the_latest_primary_that_its_replicas_know() {
@@ -26,6 +26,32 @@ async fn a_client_knows_the_latest_primary_that_its_replicas_know() {
         cluster.crash(*id).await.expect("it runs");
     }
     assert_eq!(client.primary_hint(), None, "nobody is left to know");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_does_not_start_is_not_told() {
+    let cluster = cluster(3).await;
+    let client = cluster.client();
+    let first = client.primary_hint().expect("the group has formed");
+    let lost = cluster.rule(|_, _, message| match message.body {
+        Body::DoViewChange(_) => Verdict::Drop,
+        _ => Verdict::Deliver,
+    });
+    cluster.crash(first.replica).await.expect("it runs");
+    for id in cluster.ids().iter().copied().filter(|id| *id != first.replica) {
+        let mut status = cluster.handle(id).expect("it runs").watch_status();
+        // Both try one view after the other, and none of them starts.
+        while status.latest().protocol.view < ViewNumber(3) {
+            assert_eq!(client.primary_hint(), Some(first));
+            status.next().await.expect("it runs");
+        }
+        assert_eq!(status.latest().protocol.status, StatusName::ViewChange);
+    }
+    assert_eq!(client.primary_hint(), Some(first));
+    drop(lost);
+    assert_eq!(add(&client, 1).await, Ok(1));
+    let second = client.primary_hint().expect("somebody answered");
+    assert!(second.view > first.view && second.replica == cluster.primary().await.expect("it has started"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 
 use super::{Mode, Replica};
 use crate::{
+    effect::Effect,
     event::{Event, Ignored},
     id::{Hash, Nonce, OpNumber, Time, ViewNumber},
     log::{Log, Point},
@@ -354,6 +355,7 @@ impl Replica {
         if op > before {
             self.observe(Event::NewStateReceived { from: self.id_of(from), after: before, op });
             self.note_progress(view);
+            self.acknowledge_staged_if_mutated();
         }
         self.use_what_is_staged(op > before);
         if op > before { Ok(()) } else { Err(Ignored::NothingNew) }
@@ -515,6 +517,17 @@ impl Replica {
 
     pub(super) fn committed_point(&self) -> Point {
         self.log.point_at(self.commit).expect("the commit-number is the end of an entry that is held")
+    }
+
+    /// What a replica says that takes what is staged for its log.
+    fn acknowledge_staged_if_mutated(&mut self) {
+        if let Some(transfer) = self.transfer.as_ref().filter(|_| self.mutated(Mutation::AckStaged)) {
+            let (view, op, hash) = (transfer.view, transfer.staged.op(), transfer.staged.hash());
+            self.send(self.primary_of(view), Body::PrepareOk { op, hash });
+            if let Some(Effect::Send { message, .. }) = self.out.last_mut() {
+                message.view = view;
+            }
+        }
     }
 
     /// What the paper's and other versions of this step do when they ask.
