@@ -121,6 +121,8 @@ mutations! {
     InstallPartialView = "install-partial-view",
     /// D2: go on with a transfer of a view that is over.
     KeepStaleTransfer = "keep-stale-transfer",
+    /// D7: answer a question about another log with this one.
+    AnswerAnyHash = "answer-any-hash",
     /// Decision 4: pieces of a log are no sign of life.
     TransferIsNoLife = "transfer-is-no-life",
     /// Decision 4: a request for state is no answer to a heartbeat.

@@ -536,6 +536,12 @@ pub const MUTANTS: &[Mutant] = &[
         claim("sent R0->R2 NewState op5"),
     ),
     mutant("E3", Mutation::ChooseWhatJoins, "chosen_log_is_completed_from_below", property("J3 durability")),
+    mutant(
+        "D7",
+        Mutation::AnswerAnyHash,
+        "question_about_another_log_is_not_answered",
+        claim("not sent R0->R2 NewState"),
+    ),
     mutant("D3", Mutation::AckStaged, "part_of_a_newer_view_is_not_installed", property("J8 promises")),
     mutant("D3", Mutation::NoVoteInTransfer, "replica_that_waits_for_entries_votes", claim("R1 primary")),
     mutant("C2, C15", Mutation::IgnoreHigherVotes, "quorum_of_different_views_meets", claim("R1 primary")),

@@ -318,7 +318,7 @@ fn forge(stage: &Stage, message: &mut Message, change: &str) -> Result<(), Strin
         ("incarnation", _) => message.incarnation = Incarnation(value),
         ("view", _) => message.view = ViewNumber(value),
         ("pace", Body::Commit { pace, .. }) => *pace = value as u8,
-        ("hash", Body::PrepareOk { hash, .. }) => *hash = Hash(value.into()),
+        ("hash", Body::PrepareOk { hash, .. } | Body::GetState { hash, .. }) => *hash = Hash(value.into()),
         _ => return Err(format!("{field} cannot be forged")),
     }
     Ok(())

@@ -229,7 +229,8 @@ impl Replica {
         normal: bool,
     ) -> Result<Suffix, Ignored> {
         let start = (after >= self.log.base()).then(|| self.log.point_at(after)).flatten();
-        let start = start.filter(|point| point.hash == hash).ok_or(Ignored::ChainBroken)?;
+        let any = self.mutated(Mutation::AnswerAnyHash);
+        let start = start.filter(|point| point.hash == hash || any).ok_or(Ignored::ChainBroken)?;
         let until = if normal { self.log.op() } else { self.commit };
         let suffix = self.log.suffix(start, until, self.config.limits.transfer_bytes_max);
         if !normal && suffix.entries.is_empty() {
