@@ -1,8 +1,9 @@
 //! Reading a log: which frames are good, where it ends, and whether that can be its end (rule F5).
 //!
-//! A frame is written only when the one before it was flushed. So a frame that can be told to be unfinished, because one of its
-//! sectors was never written, may be cut if it is the last: nobody was told of it. Everything else that is not as it was written may
-//! have been a promise, and the log is suspect. So is a log that lacks a segment, or goes on behind its end.
+//! A frame is written only when the one before it was flushed, or where a crash of the machine costs the log in any case. So a frame that
+//! can be told to be unfinished, because one of its sectors was never written, may be cut if it is the last: nobody was told of it.
+//! Everything else that is not as it was written may have been a promise, and the log is suspect. So is a log that lacks a segment, or
+//! goes on behind its end.
 
 use super::{
     batch::{Contents, take_all},

@@ -108,7 +108,7 @@ pub(super) struct Work {
     waiting: Receiver<Write>,
     pub(super) abandoned: Arc<Abandoned>,
     /// When the log is flushed, if it is neither at once nor never.
-    flush_at: Option<Instant>,
+    pub(super) flush_at: Option<Instant>,
 }
 
 impl Work {

@@ -93,6 +93,7 @@ fn what_was_not_flushed_is_flushed_after_the_interval() {
     for batch in &batches[..=bootstrap] {
         work.write(batch).expect("the disk is good");
     }
+    assert!(work.flush_at.is_some(), "it is not due");
     let mut writes = Some(writes);
     disk.rule(move |step, name| {
         if step == Step::Sync && name.starts_with("log-") {
