@@ -181,15 +181,17 @@ impl Replica {
         self.child.kill().expect("it runs");
     }
 
-    /// Sends it a signal, by its name.
-    pub(super) fn signal(&self, name: &str) {
-        let told = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(told.expect("kill runs").success());
+    /// Sends it signals, by their names, one right after the other.
+    pub(super) fn signal(&self, names: &[&str]) {
+        let child = self.child.id();
+        let kills: Vec<_> = names.iter().map(|name| format!("kill -{name} {child}")).collect();
+        let told = Command::new("sh").args(["-c", &kills.join(" && ")]).status();
+        assert!(told.expect("sh runs").success());
     }
 
     /// Tells it to end, and returns its exit code.
     pub(super) fn terminate(mut self) -> Option<i32> {
-        self.signal("TERM");
+        self.signal(&["TERM"]);
         self.wait()
     }
 
